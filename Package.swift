@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The arrows of docs/ARCHITECTURE.md. Pure targets import only pure targets; C is seen by EventLoop
+// and HTTPTransport (libevent) and by ConfigurationFile (libyaml), always with `internal import`.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+func target(_ name: String, _ dependencies: [String] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies.map { .init(stringLiteral: $0) },
+        swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [String], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies.map { .init(stringLiteral: $0) },
+        resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "sluice",
+    products: [.executable(name: "sluice", targets: ["sluice"])],
+    targets: [
+        // The C edge.
+        .systemLibrary(
+            name: "CLibevent", pkgConfig: "libevent_core libevent_extra",
+            providers: [.apt(["libevent-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        target("EventLoop", ["CLibevent"]),
+        target("HTTPTransport", ["CLibevent", "EventLoop", "HTTPTypes", "Framing"]),
+        target("ConfigurationFile", ["CYAML", "Configuration"]),
+
+        // Pure: values in, values out.
+        target("HTTPTypes"),
+        target("JSON"),
+        target("Framing", ["HTTPTypes"]),
+        target("Chat", ["JSON"]),
+        target("Dialects", ["JSON", "Chat", "Framing"]),
+        target("Routing", ["Configuration"]),
+        target("Relay"),
+        target("Configuration"),
+        target("Observability", ["Relay"]),
+
+        // Where the two halves meet, and the program.
+        target(
+            "SluiceServer",
+            [
+                "EventLoop", "HTTPTransport", "HTTPTypes", "JSON", "Framing", "Chat", "Dialects",
+                "Routing", "Relay", "Configuration", "Observability",
+            ]),
+        .executableTarget(
+            name: "sluice", dependencies: ["SluiceServer", "Configuration", "ConfigurationFile"],
+            swiftSettings: settings),
+
+        // Tests.
+        target("TestSupport"),
+        tests("HTTPTypesTests", ["HTTPTypes", "TestSupport"]),
+        tests("JSONTests", ["JSON", "TestSupport"]),
+        tests("FramingTests", ["Framing", "HTTPTypes", "TestSupport"]),
+        tests("ChatTests", ["Chat", "JSON", "TestSupport"]),
+        tests("DialectsTests", ["Dialects", "Chat", "JSON", "Framing", "TestSupport"]),
+        tests("RoutingTests", ["Routing", "Configuration"]),
+        tests("RelayTests", ["Relay"]),
+        tests("ConfigurationTests", ["Configuration", "ConfigurationFile"]),
+        tests("ObservabilityTests", ["Observability", "Relay"]),
+        tests("EventLoopTests", ["EventLoop"]),
+        tests(
+            "ScenarioTests",
+            ["SluiceServer", "EventLoop", "HTTPTransport", "Configuration", "TestSupport"]),
+        tests("TidyTests", []),
+    ]
+)
+
+for target in package.targets where target.name == "TestSupport" {
+    target.path = "Tests/TestSupport"
+}

@@ -1,0 +1,3 @@
+// libyaml: the parser of the configuration file.
+#pragma once
+#include <yaml.h>

@@ -1,0 +1,137 @@
+// A checked JSON text and the values inside it, for paths where comfort matters more than nanoseconds.
+
+/// One JSON value inside a text that was checked as a whole.
+///
+/// Values are views: they share the text's bytes. Looking a key up walks the object, so read a large object once with
+/// `members`. Of duplicate keys the last one counts.
+public struct JSONText: Sendable {
+    /// The bytes of the whole text, of which this value is a part.
+    public let source: [UInt8]
+    /// Where this value stands in `source`, without white space around it.
+    public let range: Range<Int>
+    /// What this value is.
+    public let kind: JSONKind
+
+    /// Checks that `bytes` are exactly one JSON value in UTF-8, nested no deeper than `depthLimit`.
+    public init(_ bytes: [UInt8], depthLimit: Int = 128) throws(JSONError) {
+        var scanner = JSONScanner(depthLimit: depthLimit)
+        kind = try scanner.peekKind(bytes.span)
+        range = try scanner.skipValue(bytes.span)
+        try scanner.finish(bytes.span)
+        source = bytes
+    }
+
+    private init(source: [UInt8], range: Range<Int>, kind: JSONKind) {
+        self.source = source
+        self.range = range
+        self.kind = kind
+    }
+
+    /// One `"key": value` of an object.
+    public struct Member: Sendable {
+        /// The key as it stands, quotes included; `key.string` is its text.
+        public let key: JSONText
+        /// The value.
+        public let value: JSONText
+    }
+
+    /// The members of an object in their order, duplicates included; empty for any other kind.
+    public var members: [Member] {
+        guard kind == .object else { return [] }
+        var members: [Member] = []
+        var scanner = JSONScanner(at: range.lowerBound, depthLimit: .max)
+        // The text was checked as a whole, so nothing below can throw; were it to, the walk ends.
+        guard (try? scanner.enterObject(source.span)) != nil else { return [] }
+        while let key = try? scanner.nextMember(source.span),
+            let value = take(&scanner)
+        {
+            let quoted = (key.lowerBound - 1)..<(key.upperBound + 1)
+            members.append(
+                Member(key: JSONText(source: source, range: quoted, kind: .string), value: value))
+        }
+        return members
+    }
+
+    /// The elements of an array in their order; empty for any other kind.
+    public var elements: [JSONText] {
+        guard kind == .array else { return [] }
+        var elements: [JSONText] = []
+        var scanner = JSONScanner(at: range.lowerBound, depthLimit: .max)
+        // As in `members`: checked before, so nothing throws.
+        guard (try? scanner.enterArray(source.span)) != nil else { return [] }
+        while (try? scanner.nextElement(source.span)) == true, let value = take(&scanner) {
+            elements.append(value)
+        }
+        return elements
+    }
+
+    /// The value of `key` in an object (the last one, if the key stands there twice); `nil` if there is none.
+    public subscript(key: String) -> JSONText? {
+        members.last { $0.key.isString(key) }?.value
+    }
+
+    /// The text of a string, escapes undone; `nil` for any other kind. A lone surrogate becomes U+FFFD.
+    public var string: String? {
+        guard kind == .string else { return nil }
+        return String(decoding: decodedBytes, as: UTF8.self)
+    }
+
+    /// The UTF-8 bytes of a string, escapes undone; empty for any other kind.
+    public var decodedBytes: [UInt8] {
+        guard kind == .string else { return [] }
+        var decoded: [UInt8] = []
+        decoded.reserveCapacity(range.count)
+        appendUnescaped(source.span, contents, to: &decoded)
+        return decoded
+    }
+
+    /// The range between the quotes of a string: its text, still escaped.
+    public var contents: Range<Int> { (range.lowerBound + 1)..<(range.upperBound - 1) }
+
+    /// Whether this is a string with exactly this text.
+    public func isString(_ text: String) -> Bool {
+        guard kind == .string else { return false }
+        if source[contents].elementsEqual(text.utf8) { return true }
+        return source[contents].contains(UInt8(ascii: "\\")) && string == text
+    }
+
+    /// The number as an integer: also `2.0` and `1e3`, but nothing with a fraction or out of range.
+    public var int: Int? {
+        guard kind == .number else { return nil }
+        if let plain = Int(description) { return plain }
+        // Not `Int(exactly:)`: it links libm, which nothing else here needs.
+        guard let double, double.magnitude < 0x1p63 else { return nil }
+        let truncated = Int(double)
+        return Double(truncated) == double ? truncated : nil
+    }
+
+    /// The number as a floating-point value; `nil` for any other kind and for numbers beyond its range.
+    public var double: Double? {
+        guard kind == .number, let value = Double(description), value.isFinite else { return nil }
+        return value
+    }
+
+    /// The value of `true` or `false`; `nil` for any other kind.
+    public var bool: Bool? {
+        kind == .bool ? source[range.lowerBound] == UInt8(ascii: "t") : nil
+    }
+
+    /// Whether this is `null`.
+    public var isNull: Bool { kind == .null }
+
+    /// The bytes of this value as they stand.
+    public var bytes: ArraySlice<UInt8> { source[range] }
+
+    private func take(_ scanner: inout JSONScanner) -> JSONText? {
+        // As in `members`: checked before, so nothing throws.
+        guard let kind = try? scanner.peekKind(source.span),
+            let range = try? scanner.skipValue(source.span)
+        else { return nil }
+        return JSONText(source: source, range: range, kind: kind)
+    }
+}
+
+extension JSONText: CustomStringConvertible {
+    /// The JSON text of this value as it stands.
+    public var description: String { String(decoding: source[range], as: UTF8.self) }
+}
