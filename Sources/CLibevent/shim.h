@@ -12,3 +12,6 @@
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+
+// Swift's Glibc module leaves eventfd out.
+#include <sys/eventfd.h>

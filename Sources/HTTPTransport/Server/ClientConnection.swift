@@ -1,0 +1,408 @@
+// The gate: one client's socket, read strictly, in front of evhttp.
+
+internal import CLibevent
+internal import EventLoop
+internal import Framing
+internal import Glibc
+
+/// One connection from a client.
+///
+/// The socket is ours alone. evhttp has a bufferevent without a descriptor: we put one canonical request head into its
+/// input, and take what it writes out of its output. So nothing that evhttp would misread ever reaches it, a client
+/// that leaves is seen at once, and a streamed answer goes straight to the socket.
+@safe final class ClientConnection {
+    /// What the connection is doing.
+    private enum Phase {
+        /// Waiting for a request, or in the middle of one.
+        case reading
+        /// A request is being answered. Bytes that arrive are kept for the next one, up to a bound.
+        case replying(Exchange)
+        /// Everything is said; what the client still sends is thrown away until it has read our answer and closed.
+        /// Closing at once would reset the connection and may take the answer with it.
+        case lingering
+        /// Gone. Late callbacks mean nothing.
+        case closed
+    }
+
+    private let server: HTTPServer
+    /// evhttp's bufferevent; freed by evhttp with its connection.
+    private let stream: OpaquePointer
+    private var connection: OpaquePointer?
+    private var socket: Socket?
+    private var watch: Watch?
+    private var deadlineTimer: Timer?
+
+    private var phase = Phase.reading
+    private var parser: HTTPRequestParser
+    private var head: RequestHead?
+    private var body: [UInt8] = []
+    /// Bytes of following requests that came while one was being answered.
+    private var unread: [UInt8] = []
+    /// How many such bytes are kept; the rest waits in the kernel.
+    private static let unreadLimit = 16 * 1024
+    /// Set while bytes are being parsed, so that an answer given at once does not start a second parse.
+    private var isParsing = false
+    /// Set by evhttp's callback: the request it parsed.
+    var request: UnsafeMutablePointer<evhttp_request>?
+
+    private var hasRequestBegun = false
+    private var deadline: Instant?
+    private var requestDeadline: Instant?
+    private var stallDeadline: Instant?
+    private var isBlocked = false
+
+    init(stream: OpaquePointer, server: HTTPServer) {
+        unsafe self.stream = stream
+        self.server = server
+        parser = HTTPRequestParser(limits: server.options.limits)
+    }
+
+    /// Takes the socket away from evhttp. Called right after accept.
+    func adopt(mayStay: Bool) {
+        var context: UnsafeMutableRawPointer?
+        unsafe bufferevent_getcb(stream, nil, nil, nil, &context)
+        // evhttp passes its connection as the argument of the bufferevent's callbacks.
+        guard let context = unsafe context else { return drop() }
+        unsafe connection = OpaquePointer(context)
+        let descriptor = unsafe bufferevent_getfd(stream)
+        guard descriptor >= 0 else { return drop() }
+        unsafe bufferevent_setfd(stream, -1)
+        socket = Socket(owning: descriptor)
+        socket?.sendWithoutDelay()
+        deadlineTimer = Timer(on: server.loop) { [unowned self] in deadlinePassed() }
+        // Edge-triggered, so that bytes we do not want to read yet cost no wake-ups, and a FIN or
+        // RST behind them is still told. One registration serves the connection's whole life.
+        watch = Watch(
+            on: server.loop, descriptor, for: [.read, .write, .closed], edgeTriggered: true
+        ) { [unowned self] seen in ready(seen) }
+        guard watch?.start() == true else { return drop() }
+        guard mayStay else { return refuse(.overloaded) }
+        setDeadline(server.options.deadlines.idle)
+    }
+
+    // MARK: - Reading
+
+    private func ready(_ seen: Readiness) {
+        if seen.contains(.write) { flush() }
+        guard seen.contains(.read) || seen.contains(.closed) else { return }
+        switch phase {
+        case .reading: readRequests(seen)
+        case .replying(let exchange): readWhileReplying(exchange, seen)
+        case .lingering: discard()
+        case .closed: return
+        }
+    }
+
+    /// So many reads a turn, then the others have theirs.
+    private static let readsPerTurn = 16
+
+    private func readRequests(_ seen: Readiness) {
+        if !unread.isEmpty {
+            let bytes = unread
+            unread = []
+            parse(bytes.span)
+        }
+        for _ in 0..<Self.readsPerTurn {
+            guard case .reading = phase else { return }
+            switch unsafe receive(into: server.loop.scratch) {
+            case .bytes(let count):
+                unsafe parse(Span(_unsafeBytes: .init(rebasing: server.loop.scratch[..<count])))
+                // A short read has emptied the socket; what comes later is a new edge, except for
+                // an end of stream that was seen together with these bytes.
+                if count < Loop.scratchBytes, !seen.contains(.closed) { return }
+            case .wouldBlock: return
+            case .ended, .failed: return clientLeft()
+            }
+        }
+        watch?.callAgain(seen)
+    }
+
+    private func receive(into buffer: UnsafeMutableRawBufferPointer) -> Socket.Transfer {
+        unsafe socket?.receive(into: buffer) ?? .ended
+    }
+
+    private func parse(_ bytes: Span<UInt8>) {
+        isParsing = true
+        defer { isParsing = false }
+        var i = 0
+        while case .reading = phase {
+            switch parser.next(bytes, &i) {
+            case .needMore: return setReadingDeadline()
+            case .head(let head): take(head)
+            case .body(let range): take(bytes.extracting(range))
+            case .end: dispatch()
+            case .refused(let refusal): refuse(.request(refusal))
+            }
+        }
+        if i < bytes.count, case .replying = phase { unread.append(bytes.extracting(i..<bytes.count)) }
+    }
+
+    private func take(_ head: RequestHead) {
+        self.head = head
+        if head.expectsContinue { writeNow("HTTP/1.1 100 Continue\r\n\r\n") }
+    }
+
+    private func take(_ part: Span<UInt8>) {
+        guard server.bodyBytes + part.count <= server.options.bodies else {
+            return refuse(.overloaded)
+        }
+        server.bodyBytes += part.count
+        if body.isEmpty, case .length(let length) = head?.body {
+            // Not all of a declared length at once: a head is cheap to send, memory is not.
+            body.reserveCapacity(min(length, 1 << 20))
+        }
+        body.append(part)
+    }
+
+    /// A whole request is there: evhttp parses its canonical head, and the handler gets it.
+    private func dispatch() {
+        guard let head else { return drop() }
+        self.head = nil
+        let body = body
+        self.body = []
+        deadline = nil
+        requestDeadline = nil
+        hasRequestBegun = false
+        unsafe request = nil
+        server.parse(for: self) {
+            unsafe head.canonical.withUnsafeBytes {
+                _ = unsafe evbuffer_add(bufferevent_get_input(stream), $0.baseAddress, $0.count)
+            }
+            // With no descriptor behind it, nobody else tells evhttp that there is input.
+            unsafe bufferevent_trigger(stream, Int16(EV_READ), 0)
+        }
+        guard let request = unsafe request else {
+            // evhttp has answered by itself, which the gate's rules leave no reason for.
+            return drop()
+        }
+        let exchange = Exchange(connection: self, request: request, head: head, body: body)
+        phase = .replying(exchange)
+        server.handler(exchange)
+    }
+
+    private func readWhileReplying(_ exchange: Exchange, _ seen: Readiness) {
+        while unread.count < Self.unreadLimit {
+            switch unsafe receive(into: server.loop.scratch) {
+            case .bytes(let count):
+                unread.append(contentsOf: unsafe server.loop.scratch[..<count])
+            case .wouldBlock: return
+            case .ended, .failed: return clientLeft()
+            }
+        }
+        // No room to read on to the end of the stream, but the kernel has told of it, or knows of an error.
+        if seen.contains(.closed) || socket?.pendingError() != 0 { clientLeft() }
+    }
+
+    private func discard() {
+        for _ in 0..<Self.readsPerTurn {
+            switch unsafe receive(into: server.loop.scratch) {
+            case .bytes: continue
+            case .wouldBlock: return
+            case .ended, .failed: return drop()
+            }
+        }
+        watch?.callAgain(.read)
+    }
+
+    // MARK: - Writing
+
+    /// Sends what evhttp and the exchange have put into the output, as far as the socket takes it.
+    func flush() {
+        guard let output = unsafe bufferevent_get_output(stream) else { return }
+        while unsafe evbuffer_get_length(output) > 0 {
+            guard let descriptor = socket?.descriptor else { return }
+            let count = unsafe evbuffer_write(output, descriptor)
+            if count < 0 {
+                if errno == EINTR { continue }
+                if errno == EAGAIN { return waitForRoom() }
+                return clientLeft()
+            }
+            stallDeadline = nil
+        }
+        stallDeadline = nil
+        drained()
+    }
+
+    /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
+    @inline(__always)
+    func write(_ bytes: UnsafeRawBufferPointer) {
+        guard unsafe !bytes.isEmpty, let output = unsafe bufferevent_get_output(stream) else { return }
+        if unsafe evbuffer_get_length(output) > 0 {
+            unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
+            return flush()
+        }
+        guard let sent = unsafe socket?.send(bytes) else { return }
+        switch sent {
+        case .bytes(let count) where count == unsafe bytes.count: return
+        case .bytes(let count):
+            unsafe evbuffer_add(output, bytes.baseAddress?.advanced(by: count), bytes.count - count)
+            // The socket took a part, so it is full: it will tell when there is room.
+            flush()
+        case .wouldBlock:
+            unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
+            waitForRoom()
+        case .ended, .failed: clientLeft()
+        }
+    }
+
+    private func writeNow(_ text: StaticString) {
+        unsafe write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Bytes that the client has not taken yet.
+    var unsentBytes: Int { unsafe evbuffer_get_length(bufferevent_get_output(stream)) }
+
+    private func waitForRoom() {
+        if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
+            stallDeadline = server.loop.now + stall
+            armDeadlineTimer()
+        }
+        guard case .replying(let exchange) = phase else { return }
+        let unsent = unsentBytes
+        if !isBlocked, unsent > server.options.blockedAbove {
+            isBlocked = true
+            exchange.observer?.clientBlocked()
+        } else if isBlocked, unsent <= server.options.drainedBelow {
+            isBlocked = false
+            exchange.observer?.clientDrained()
+        }
+    }
+
+    private func drained() {
+        switch phase {
+        case .replying(let exchange):
+            if isBlocked {
+                isBlocked = false
+                exchange.observer?.clientDrained()
+            }
+            if exchange.isComplete { finish(exchange) }
+        case .lingering: socket?.endSending()
+        case .reading, .closed: return
+        }
+    }
+
+    /// The last byte of the answer is in the kernel's hands.
+    private func finish(_ exchange: Exchange) {
+        server.bodyBytes -= exchange.bodyBytes
+        exchange.handBack(stream)
+        phase = .reading
+        exchange.observer?.replyDelivered()
+        guard case .reading = phase else { return }
+        guard exchange.keepsConnection, !server.isDraining else { return linger() }
+        setDeadline(server.options.deadlines.idle)
+        // Bytes may wait here or in the kernel, whose edges have been told already.
+        if !isParsing { watch?.callAgain(.read) }
+    }
+
+    // MARK: - Endings
+
+    private func refuse(_ refusal: HTTPServer.Refusal) {
+        let reply = server.refusalReply(refusal)
+        var bytes: [UInt8] = []
+        Exchange.appendClosingReply(reply, to: &bytes)
+        unsafe bytes.withUnsafeBytes { unsafe write($0) }
+        if case .closed = phase { return }
+        linger()
+    }
+
+    /// How long a client may take to read a last answer, and how much it may go on sending.
+    private static let lingeringTime = Duration.seconds(2)
+
+    private func linger() {
+        releaseBody()
+        phase = .lingering
+        if unsentBytes == 0 { socket?.endSending() }
+        setDeadline(Self.lingeringTime)
+        discard()
+    }
+
+    /// The client has closed, half-closed or reset. In the middle of an answer that means: it does not want it.
+    private func clientLeft() {
+        leave { $0.clientLeft() }
+    }
+
+    private func leave(_ tell: (any ExchangeObserver) -> Void) {
+        guard case .replying(let exchange) = phase else { return drop() }
+        drop()
+        if let observer = exchange.observer { tell(observer) }
+    }
+
+    /// Closes an idle connection; one with a request closes when it is answered.
+    func closeIfIdle() {
+        if case .reading = phase, parser.isIdle, unread.isEmpty { drop() }
+    }
+
+    /// Closes at once. The objects go at the end of the turn, since this may be one of their callbacks.
+    func drop() {
+        if case .closed = phase { return }
+        if case .replying(let exchange) = phase { server.bodyBytes -= exchange.bodyBytes }
+        releaseBody()
+        phase = .closed
+        watch?.stop()
+        deadlineTimer?.cancel()
+        server.loop.afterThisTurn { [self] in
+            // First evhttp, which shuts the descriptor's number down, then the descriptor.
+            if let connection = unsafe connection { unsafe evhttp_connection_free(connection) }
+            unsafe connection = nil
+            watch = nil
+            socket = nil
+            server.remove(self)
+        }
+    }
+
+    private func releaseBody() {
+        server.bodyBytes -= body.count
+        body = []
+    }
+
+    // MARK: - Deadlines
+
+    private func setReadingDeadline() {
+        if parser.isIdle { return }
+        let deadlines = server.options.deadlines
+        let isFirstRead = !hasRequestBegun
+        if isFirstRead {
+            hasRequestBegun = true
+            requestDeadline = deadlines.requestTotal.map { server.loop.now + $0 }
+        }
+        if !parser.isReadingHead {
+            setDeadline(deadlines.requestBody)
+        } else if isFirstRead {
+            // A head is given one deadline: a drip of bytes does not move it.
+            setDeadline(deadlines.requestHead)
+        }
+    }
+
+    private func setDeadline(_ duration: Duration?) {
+        deadline = duration.map { server.loop.now + $0 }
+        armDeadlineTimer()
+    }
+
+    private var nextDeadline: Instant? {
+        [deadline, requestDeadline, stallDeadline].compactMap { $0 }.min()
+    }
+
+    /// The timer is not moved when a deadline moves back, which happens with every read: it fires, sees that it is
+    /// early, and sleeps on.
+    private func armDeadlineTimer() {
+        guard let next = nextDeadline, let timer = deadlineTimer else { return }
+        if !timer.isArmed || timerFires > next {
+            timerFires = next
+            timer.arm(after: next - server.loop.now)
+        }
+    }
+    private var timerFires = Instant(nanoseconds: .max)
+
+    private func deadlinePassed() {
+        guard let next = nextDeadline else { return }
+        let now = server.loop.now
+        guard next <= now else { return armDeadlineTimer() }
+        if let stall = stallDeadline, stall <= now { return leave { $0.clientStalled() } }
+        switch phase {
+        case .reading where parser.isIdle: drop()
+        case .reading: refuse(.requestTimeout)
+        case .lingering: drop()
+        case .replying, .closed: return
+        }
+    }
+}

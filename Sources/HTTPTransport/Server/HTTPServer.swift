@@ -1,0 +1,238 @@
+// The HTTP server: evhttp, wrapped from accept on.
+
+internal import CLibevent
+public import EventLoop
+public import Framing
+internal import Glibc
+
+/// Accepts connections and hands every valid request to a handler as an `Exchange`.
+///
+/// evhttp accepts, parses the canonical head and writes ordinary answers. It never touches a socket: each connection
+/// belongs to a `ClientConnection`, which reads strictly and feeds evhttp one checked request at a time.
+@safe public final class HTTPServer {
+    /// What the server is held to.
+    public struct Options: Sendable {
+        /// Bounds on a request.
+        public var limits: RequestLimits
+        /// How long a client may take.
+        public var deadlines: ClientDeadlines
+        /// Connections at a time; further ones get 503.
+        public var connections: Int
+        /// Bytes of request bodies held at a time, all connections together.
+        public var bodies: Int
+        /// Unsent bytes above which `clientBlocked` is told, and below which `clientDrained`.
+        public var blockedAbove: Int
+        /// See `blockedAbove`.
+        public var drainedBelow: Int
+
+        /// All of them, from the configuration.
+        public init(
+            limits: RequestLimits, deadlines: ClientDeadlines, connections: Int, bodies: Int,
+            blockedAbove: Int, drainedBelow: Int
+        ) {
+            precondition(drainedBelow < blockedAbove)
+            self.limits = limits
+            self.deadlines = deadlines
+            self.connections = connections
+            self.bodies = bodies
+            self.blockedAbove = blockedAbove
+            self.drainedBelow = drainedBelow
+        }
+    }
+
+    /// How long a client may take, by what it is doing; `nil` is for ever.
+    public struct ClientDeadlines: Sendable {
+        /// From the first byte of a head to its last.
+        public var requestHead: Duration?
+        /// Between two reads of a body.
+        public var requestBody: Duration?
+        /// From the first byte of a request to its last.
+        public var requestTotal: Duration?
+        /// Without a request.
+        public var idle: Duration?
+        /// With unsent output of which nothing can be sent.
+        public var clientStall: Duration?
+
+        /// All of them, from the configuration.
+        public init(
+            requestHead: Duration?, requestBody: Duration?, requestTotal: Duration?,
+            idle: Duration?, clientStall: Duration?
+        ) {
+            self.requestHead = requestHead
+            self.requestBody = requestBody
+            self.requestTotal = requestTotal
+            self.idle = idle
+            self.clientStall = clientStall
+        }
+    }
+
+    /// An answer the server gives itself, before any exchange exists.
+    public enum Refusal: Sendable {
+        /// The request breaks a rule of HTTP or a limit.
+        case request(RequestRefusal)
+        /// The request did not arrive in time.
+        case requestTimeout
+        /// Too many connections, or too many bytes of bodies.
+        case overloaded
+    }
+
+    let loop: Loop
+    let options: Options
+    let handler: (Exchange) -> Void
+    /// Makes the answer to a refusal, so that it has the same shape as every other error.
+    let refusalReply: (Refusal) -> Reply
+    /// How many bytes of request bodies are held now.
+    var bodyBytes = 0
+
+    private let http: OpaquePointer
+    private var listeners: [Listener] = []
+    private var connections: [ObjectIdentifier: ClientConnection] = [:]
+    private var newcomers: [ClientConnection] = []
+    private var adoption: Timer?
+    /// The connection whose request evhttp is parsing right now.
+    private weak var parsing: ClientConnection?
+    /// Set by `drain`: every answer closes its connection.
+    private(set) var isDraining = false
+
+    /// Makes a server that does not listen yet.
+    public init(
+        on loop: Loop, options: Options, refusalReply: @escaping (Refusal) -> Reply,
+        handler: @escaping (Exchange) -> Void
+    ) {
+        self.loop = loop
+        self.options = options
+        self.handler = handler
+        self.refusalReply = refusalReply
+        guard let made = unsafe evhttp_new(loop.base) else { preconditionFailure("memory") }
+        unsafe http = made
+        // The server frees `http` in `deinit`, so evhttp cannot call back to a server that is gone.
+        let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe evhttp_set_bevcb(http, Self.accepted, context)
+        unsafe evhttp_set_gencb(http, Self.parsed, context)
+        unsafe evhttp_set_default_content_type(http, nil)
+        unsafe evhttp_set_allowed_methods(http, UInt16(truncatingIfNeeded: Self.allMethods))
+        adoption = Timer(on: loop) { [unowned self] in adoptNewcomers() }
+    }
+
+    deinit {
+        for connection in connections.values { connection.drop() }
+        listeners = []
+        unsafe evhttp_free(http)
+    }
+
+    /// The methods that the gate lets through; anything else it has refused before.
+    private static let allMethods: UInt32 =
+        EVHTTP_REQ_GET.rawValue | EVHTTP_REQ_POST.rawValue | EVHTTP_REQ_HEAD.rawValue
+        | EVHTTP_REQ_PUT.rawValue | EVHTTP_REQ_DELETE.rawValue | EVHTTP_REQ_OPTIONS.rawValue
+        | EVHTTP_REQ_PATCH.rawValue
+
+    /// Begins to listen; returns the address with its port. `sharesPort` lets several workers listen on one port.
+    @discardableResult
+    public func listen(
+        on address: SocketAddress, sharesPort: Bool = false
+    ) throws(SocketError) -> SocketAddress {
+        let listener = try Listener(on: loop, address: address, sharesPort: sharesPort)
+        guard unsafe evhttp_bind_listener(http, listener.raw) != nil else {
+            throw .failed(operation: "listen on", address: address.description, errno: ENOMEM)
+        }
+        listeners.append(listener)
+        return listener.address
+    }
+
+    /// How many connections are open.
+    public var connectionCount: Int { connections.count }
+
+    /// Stops accepting, closes idle connections, and closes the others as their answers end.
+    public func drain() {
+        isDraining = true
+        for listener in listeners { listener.pause() }
+        for connection in connections.values { connection.closeIfIdle() }
+    }
+
+    /// Drops every connection at once.
+    public func dropAll() {
+        for connection in connections.values { connection.drop() }
+    }
+
+    // MARK: - Connections
+
+    /// evhttp asks for a bufferevent inside accept; this is the first we hear of a connection. Its descriptor and its
+    /// evhttp_connection come to be known only when accept has finished, so the rest is done right after it.
+    private static let accepted:
+        @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> OpaquePointer? = {
+            base, context in
+            guard let context = unsafe context else { return nil }
+            let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+            // With this flag evhttp leaves closing the descriptor to the bufferevent, which will not have it.
+            guard
+                let stream = unsafe bufferevent_socket_new(
+                    base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
+            else { return nil }
+            server.newcomers.append(ClientConnection(stream: stream, server: server))
+            server.adoption?.fireThisTurn()
+            return unsafe stream
+        }
+
+    private func adoptNewcomers() {
+        let adopted = newcomers
+        newcomers = []
+        for connection in adopted {
+            connections[ObjectIdentifier(connection)] = connection
+            connection.adopt(mayStay: connections.count <= options.connections && !isDraining)
+        }
+    }
+
+    /// Forgets a connection that has closed. Accepting goes on if it had stopped for want of descriptors.
+    func remove(_ connection: ClientConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+        guard !isDraining else { return }
+        for listener in listeners { listener.resume() }
+    }
+
+    /// Lets evhttp parse the canonical head it has just been given; its request, or `nil` if evhttp refuses it, which
+    /// only a bug can cause.
+    func parse(for connection: ClientConnection, _ feed: () -> Void) {
+        parsing = connection
+        feed()
+        parsing = nil
+    }
+
+    private static let parsed:
+        @convention(c) (UnsafeMutablePointer<evhttp_request>?, UnsafeMutableRawPointer?) -> Void = {
+            request, context in
+            guard let context = unsafe context else { return }
+            unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
+                .parsing?.request = request
+        }
+}
+
+/// A whole answer: for `Exchange.respond` and for refusals.
+public struct Reply: Sendable {
+    /// The status code.
+    public var status: Int
+    /// Header fields beyond those of HTTP's framing.
+    public var fields: [HeaderLine]
+    /// The body.
+    public var body: [UInt8]
+
+    /// One header field.
+    public struct HeaderLine: Sendable {
+        /// The field's name.
+        public var name: String
+        /// The field's value.
+        public var value: String
+
+        /// Makes a field.
+        public init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// Makes an answer.
+    public init(status: Int, fields: [HeaderLine], body: [UInt8]) {
+        self.status = status
+        self.fields = fields
+        self.body = body
+    }
+}

@@ -1,0 +1,98 @@
+// A descriptor that closes itself, and the few system calls Sluice makes on it.
+
+internal import Glibc
+
+/// An open socket. It is closed when the value goes.
+struct Socket: ~Copyable {
+    let descriptor: Int32
+
+    /// What a read or write came to.
+    enum Transfer: Equatable {
+        /// So many bytes went over; at least one.
+        case bytes(Int)
+        /// Nothing now; the loop tells when to try again.
+        case wouldBlock
+        /// The other side has ended its stream. Reads only.
+        case ended
+        /// The connection is broken; the number is errno.
+        case failed(Int32)
+    }
+
+    init(owning descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// A new, non-blocking socket for `address`.
+    init(for address: SocketAddress) throws(SocketError) {
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        descriptor = socket(address.family, kind, 0)
+        guard descriptor >= 0 else {
+            throw .failed(operation: "socket for", address: address.description, errno: errno)
+        }
+    }
+
+    /// Small writes leave at once: nothing waits for company.
+    borrowing func sendWithoutDelay() {
+        // Unix sockets have no such option, and need none: so the result does not matter.
+        setOption(Int32(IPPROTO_TCP.rawValue), TCP_NODELAY, 1)
+    }
+
+    borrowing func setOption(_ level: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        _ = unsafe setsockopt(
+            descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Says that nothing more will be sent. What was sent before still arrives.
+    borrowing func endSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Reads at most `buffer.count` bytes.
+    @inline(__always)
+    borrowing func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        while true {
+            let count = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .ended }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .wouldBlock
+            case let number: return .failed(number)
+            }
+        }
+    }
+
+    /// Writes as many of the bytes as the socket takes now.
+    @inline(__always)
+    borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+        while true {
+            let count = unsafe Glibc.send(
+                descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+            if count >= 0 { return .bytes(count) }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .wouldBlock
+            case let number: return .failed(number)
+            }
+        }
+    }
+
+    /// The error waiting on the socket, 0 if there is none. Asking clears it.
+    borrowing func pendingError() -> Int32 {
+        var number: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &number, &length)
+        return number
+    }
+
+    /// The address the socket is bound to.
+    borrowing func localAddress() -> SocketAddress {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                _ = unsafe getsockname(descriptor, $0, &length)
+            }
+        }
+        return SocketAddress(storage, length: length)
+    }
+}

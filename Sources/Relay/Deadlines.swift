@@ -1,0 +1,139 @@
+// When a session has waited long enough, as arithmetic on times that are handed in.
+
+/// The clocks of one session.
+///
+/// Times are nanoseconds of any monotonic clock. The clocks that move with every token are a single store each; when
+/// something is due is worked out only when the driver's one timer fires.
+public struct Deadlines: Sendable {
+    /// The settings, in nanoseconds; `nil` is for ever.
+    public struct Settings: Sendable, Equatable {
+        /// For a connection to be accepted.
+        public var connect: Int64?
+        /// For a slot to become free.
+        public var queue: Int64?
+        /// Until a stream's head is sent although nothing has come.
+        public var headGrace: Int64?
+        /// From dispatch to the first data event.
+        public var firstToken: Int64?
+        /// Between two data events.
+        public var token: Int64?
+        /// For the whole session.
+        public var total: Int64?
+        /// Between two comments in a silent stream.
+        public var keepAlive: Int64?
+
+        /// All of them off.
+        public init() {}
+    }
+
+    /// What is due.
+    public enum Due: Hashable, Sendable {
+        /// A deadline has passed; the session fails.
+        case deadline(Ending)
+        /// The head of the stream should be sent.
+        case headGrace
+        /// A comment should be sent.
+        case comment
+    }
+
+    /// What the session is waiting for.
+    public enum Phase: Hashable, Sendable {
+        /// A free slot.
+        case queued
+        /// The upstream's acceptance of a connection.
+        case connecting
+        /// The first data event.
+        case awaitingFirstEvent
+        /// The next data event.
+        case streaming
+        /// The client. The upstream's clock stands still.
+        case paused
+        /// The client, to take the rest of the reply.
+        case delivering
+    }
+
+    private let settings: Settings
+    private let began: Int64
+    private var phase = Phase.queued
+    private var phaseBegan: Int64
+    private var dispatched: Int64
+    private var lastEvent: Int64
+    private var lastSent: Int64
+    private var headIsSent = false
+    private var headIsOurs: Bool
+
+    /// The clocks of a session that begins now. `wantsStream` says whether there is a head to send early and silence
+    /// to fill.
+    public init(_ settings: Settings, wantsStream: Bool, now: Int64) {
+        self.settings = settings
+        headIsOurs = wantsStream
+        (began, phaseBegan, dispatched, lastEvent, lastSent) = (now, now, now, now, now)
+    }
+
+    /// The session now waits for something else.
+    public mutating func enter(_ phase: Phase, now: Int64) {
+        if phase == .connecting { dispatched = now }
+        // After a pause the upstream has its full time again: how long it would have taken is not known.
+        if phase == .streaming { lastEvent = now }
+        self.phase = phase
+        phaseBegan = now
+    }
+
+    /// A data event came from the upstream.
+    @inline(__always)
+    public mutating func eventArrived(now: Int64) { lastEvent = now }
+
+    /// Bytes were sent to the client.
+    @inline(__always)
+    public mutating func sentToClient(now: Int64) { lastSent = now }
+
+    /// The head of a stream was sent; silence is filled from here on.
+    public mutating func headSent(now: Int64) {
+        headIsSent = true
+        lastSent = now
+    }
+
+    /// What is due at `now`; the gravest first.
+    public func due(now: Int64) -> Due? {
+        clocks.filter { $0.at <= now }.min { $0.rank < $1.rank }?.due
+    }
+
+    /// When to look again; `nil` if no clock is running.
+    public var next: Int64? { clocks.map(\.at).min() }
+
+    private struct Clock {
+        var at: Int64
+        var due: Due
+
+        var rank: Int {
+            switch due {
+            case .deadline: 0
+            case .headGrace: 1
+            case .comment: 2
+            }
+        }
+    }
+
+    private var clocks: [Clock] {
+        var clocks: [Clock] = []
+        func add(_ start: Int64, _ length: Int64?, _ due: Due) {
+            if let length { clocks.append(Clock(at: start &+ length, due: due)) }
+        }
+        switch phase {
+        case .queued: add(phaseBegan, settings.queue, .deadline(.queueTimeout))
+        case .connecting:
+            add(phaseBegan, settings.connect, .deadline(.connectTimeout))
+            add(dispatched, settings.firstToken, .deadline(.firstTokenTimeout))
+        case .awaitingFirstEvent:
+            add(dispatched, settings.firstToken, .deadline(.firstTokenTimeout))
+        case .streaming: add(lastEvent, settings.token, .deadline(.tokenTimeout))
+        // The client's own deadline is the connection's (`client_stall`).
+        case .paused: break
+        case .delivering: return []
+        }
+        add(began, settings.total, .deadline(.totalTimeout))
+        if headIsOurs, !headIsSent { add(began, settings.headGrace, .headGrace) }
+        if headIsSent, phase != .paused { add(lastSent, settings.keepAlive, .comment) }
+        return clocks
+    }
+}

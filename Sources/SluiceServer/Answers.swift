@@ -1,0 +1,81 @@
+// The head fields and error bodies of every answer.
+
+internal import Chat
+internal import HTTPTransport
+internal import Relay
+
+/// What answers have in common.
+enum Answers {
+    typealias Field = Reply.HeaderLine
+
+    /// For a JSON body.
+    static func jsonFields(_ requestID: String) -> [Field] {
+        [Field("Content-Type", "application/json"), Field("x-request-id", requestID)]
+    }
+
+    /// For the stream of CONTRACT section 2. Proxies in front must neither store nor hold it back.
+    static func streamFields(_ requestID: String, backend: String, ignored: [String]) -> [Field] {
+        [
+            Field("Content-Type", "text/event-stream; charset=utf-8"),
+            Field("Cache-Control", "no-cache"), Field("X-Accel-Buffering", "no"),
+            Field("x-request-id", requestID),
+        ] + backendFields(backend, ignored)
+    }
+
+    /// Who answered, and what it could not honour.
+    static func backendFields(_ backend: String, _ ignored: [String]) -> [Field] {
+        var fields = [Field("x-sluice-backend", backend)]
+        if !ignored.isEmpty {
+            fields.append(Field("x-sluice-ignored", ignored.joined(separator: ",")))
+        }
+        return fields
+    }
+
+    /// An error as an answer.
+    static func reply(_ error: APIError, _ requestID: String, _ cors: [Field]) -> Reply {
+        var fields = jsonFields(requestID) + cors
+        if let seconds = error.retryAfterSeconds { fields.append(Field("Retry-After", "\(seconds)")) }
+        if let retry = error.shouldRetry { fields.append(Field("x-should-retry", "\(retry)")) }
+        var body: [UInt8] = []
+        error.appendJSON(to: &body)
+        return Reply(status: error.status, fields: fields, body: body)
+    }
+}
+
+extension APIError {
+    /// No connection could be made.
+    static func unreachable(_ failure: CallFailure, _ backend: String) -> APIError {
+        APIError(
+            .upstreamUnreachable,
+            "The backend '\(backend)' cannot be reached (\(failure.wordsWithoutAddress)). Check that it is running.")
+    }
+
+    /// The upstream closed before it answered.
+    static func closed(_ failure: CallFailure, _ backend: String) -> APIError {
+        APIError(.upstreamClosed, "The backend '\(backend)' \(failure.words).")
+    }
+
+    /// The upstream's HTTP cannot be read.
+    static func malformed(_ failure: CallFailure, _ backend: String) -> APIError {
+        APIError(.upstreamProtocol, "The backend '\(backend)' \(failure.words).")
+    }
+
+    /// A whole completion that does not fit into what we are willing to hold.
+    static func completionTooLong(_ error: CompletionError, _ backend: String) -> APIError {
+        APIError(
+            .upstreamProtocol,
+            "The answer of the backend '\(backend)' cannot be assembled: \(error.words). Ask for a stream instead.")
+    }
+}
+
+extension CallFailure {
+    /// What happened, without an address: clients are not told where backends are.
+    var wordsWithoutAddress: String {
+        guard case .unreachable(let error) = self else { return words }
+        switch error {
+        case .failed(_, _, let number): return errorText(number)
+        case .unknownHost: return "its host name is not known"
+        case .addressInUse: return words
+        }
+    }
+}

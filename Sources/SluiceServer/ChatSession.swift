@@ -1,0 +1,442 @@
+// One chat: the driver that carries out what the session machine orders.
+
+internal import Chat
+internal import Configuration
+internal import Dialects
+internal import EventLoop
+internal import Framing
+internal import HTTPTransport
+internal import JSON
+internal import Observability
+internal import Relay
+
+/// One way to answer a request: a backend, and the request in its dialect.
+struct Candidate {
+    let backend: BackendState
+    let dialect: UpstreamDialect
+    let upstream: UpstreamRequest
+    let upstreamKind: UpstreamKind
+    /// Whether `<think>` tags in the text are reasoning.
+    let thinkTags: Bool
+}
+
+/// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it until `end`.
+///
+/// Tokens are handed straight from the call to the exchange. The machine hears of the first, of the last, and of what
+/// is exceptional.
+final class ChatSession {
+    private let worker: Worker
+    private let exchange: Exchange
+    private let request: ChatRequest
+    private let clientModel: String
+    private var candidate: Candidate
+    private var others: ArraySlice<Candidate>
+    private let identity: RequestIdentity
+
+    private var machine: SessionMachine
+    private var waiting: [Fact] = []
+    private var isTakingTurns = false
+
+    private var call: Call?
+    private var decoder: StreamDecoder
+    private var assembler: CompletionAssembler?
+    /// An answer that is no stream: its head, and its body as far as it is of use.
+    private var refusal: (head: ResponseHead, body: [UInt8])?
+    private static let refusalLimit = 64 * 1024
+    /// What the client is told if the session fails.
+    private var failure: APIError?
+
+    private var deadlines: Deadlines
+    private var timer: Timer?
+    private var timerFires: Instant?
+    private let began: Instant
+    private var dispatched: Instant?
+    private(set) var record: RequestRecord
+
+    init(
+        _ worker: Worker, _ incoming: IncomingRequest, _ request: ChatRequest,
+        _ candidates: [Candidate], model: String
+    ) {
+        self.worker = worker
+        exchange = incoming.exchange
+        self.request = request
+        clientModel = model
+        candidate = candidates[0]
+        others = candidates.dropFirst()
+        identity = incoming.identity
+        began = incoming.began
+        record = incoming.record
+        record.model = model
+        machine = SessionMachine(wantsStream: request.isStream)
+        deadlines = Deadlines(
+            worker.deadlineSettings(for: candidate.backend.settings),
+            wantsStream: request.isStream, now: began.nanoseconds)
+        decoder = StreamDecoder(
+            candidate.dialect, StreamOptions(id: "", created: 0, model: model), eventLimit: 0)
+        if !request.isStream {
+            assembler = CompletionAssembler(
+                limitBytes: worker.configuration.limits.completion)
+        }
+        timer = Timer(on: worker.loop) { [unowned self] in lookAtClocks() }
+    }
+
+    /// Begins. The client may leave from here on.
+    func begin() {
+        exchange.observer = self
+        happened(.admitted)
+    }
+
+    /// Ends the session from outside: shutdown, an operator.
+    func stop(_ ending: Ending, _ error: APIError) {
+        failure = error
+        happened(.stopped(ending))
+    }
+
+    // MARK: - Turns
+
+    /// Tells the machine what happened, then carries out its orders.
+    ///
+    /// An order may itself make something happen before it returns: a send may find that the client has left. Such
+    /// facts wait in line, so the machine is never told of one in the middle of another.
+    private func happened(_ fact: Fact) {
+        waiting.append(fact)
+        guard !isTakingTurns else { return }
+        isTakingTurns = true
+        defer { isTakingTurns = false }
+        while !waiting.isEmpty {
+            for order in machine.receive(waiting.removeFirst()) { carryOut(order) }
+        }
+    }
+
+    private func carryOut(_ order: Order) {
+        switch order {
+        case .callUpstream: callUpstream()
+        case .callNextUpstream:
+            candidate = others.removeFirst()
+            callUpstream()
+        case .pauseUpstream:
+            call?.pause()
+            enter(.paused)
+        case .resumeUpstream:
+            call?.resume()
+            enter(.streaming)
+        case .abortUpstream: abortUpstream()
+        case .startStream: startStream()
+        case .sendHead:
+            exchange.flush()
+            deadlines.headSent(now: worker.loop.now.nanoseconds)
+            armTimer()
+        case .finishStream: finishStream()
+        case .sendCompletion: sendCompletion()
+        case .failWithStatus(let ending): failWithStatus(ending)
+        case .failInStream(let ending): failInStream(ending)
+        case .end(let ending): end(ending)
+        }
+    }
+
+    // MARK: - The upstream
+
+    private func callUpstream() {
+        let backend = candidate.backend
+        record.backend = backend.name
+        refusal = nil
+        decoder = StreamDecoder(
+            candidate.dialect, streamOptions(), eventLimit: worker.configuration.limits.event)
+        let body = candidate.upstream.body.map { part -> CallRequest.Piece in
+            switch part {
+            case .bytes(let bytes): .bytes(bytes)
+            case .client(let range): .part(exchange.body, range)
+            }
+        }
+        let accept = candidate.dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
+        let head = upstreamHead(
+            "POST", candidate.upstream.path, to: backend.settings,
+            bodyLength: candidate.upstream.body.map(\.count).reduce(0, +), accept: accept,
+            identity: identity)
+        call = Call(
+            on: worker.loop, to: backend.addresses, CallRequest(head: head, body: body),
+            headLimit: worker.configuration.limits.upstreamHead, observer: self)
+        dispatched = worker.loop.now
+        record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
+        enter(.connecting)
+        call?.start()
+    }
+
+    private func streamOptions() -> StreamOptions {
+        var options = StreamOptions(
+            id: "chatcmpl-" + identity.id, created: worker.wallSeconds, model: clientModel)
+        // A completion always says its usage.
+        options.includeUsage = request.includesUsage || !request.isStream
+        options.choiceCount = request.choiceCount
+        options.reasoning = worker.reasoningField
+        options.thinkTags = candidate.thinkTags
+        options.isLlamaServer = candidate.backend.kind == .llamaServer
+        return options
+    }
+
+    private func abortUpstream() {
+        guard let ended = call else { return }
+        call = nil
+        ended.cancel()
+        // This may be one of its callbacks.
+        worker.loop.afterThisTurn { _ = ended }
+    }
+
+    /// Sends what the decoder has made of the bytes just read.
+    private func passOn() {
+        if request.isStream {
+            guard !worker.events.isEmpty else { return }
+            exchange.write(&worker.events.bytes)
+            worker.events.reset()
+            deadlines.sentToClient(now: worker.loop.now.nanoseconds)
+        } else {
+            assemble()
+        }
+    }
+
+    private func assemble() {
+        guard !worker.lines.isEmpty else { return }
+        let bytes = worker.lines.bytes.span
+        var start = 0
+        for i in 0..<bytes.count where bytes[i] == 0x0A {
+            do throws(CompletionError) {
+                try assembler?.take(chunk: bytes.extracting(start..<i))
+            } catch {
+                failure = .completionTooLong(error, candidate.backend.name)
+                happened(.upstreamFailed(.upstreamProtocol))
+                break
+            }
+            start = i + 1
+        }
+        worker.lines.reset()
+    }
+
+    private func feed(_ bytes: Span<UInt8>) throws(DialectError) {
+        if request.isStream {
+            try decoder.feed(bytes, into: &worker.events)
+        } else {
+            try decoder.feed(bytes, into: &worker.lines)
+        }
+    }
+
+    /// Everything the upstream has to say has come, or will not come any more.
+    private func upstreamFinished(_ otherwise: DialectError? = nil) {
+        do throws(DialectError) {
+            if request.isStream {
+                try decoder.finish(into: &worker.events)
+            } else {
+                try decoder.finish(into: &worker.lines)
+                assemble()
+            }
+            if decoder.dataEvents > 0 { noteFirstEvent() }
+            happened(.answerCompleted)
+        } catch {
+            passOn()
+            fail(otherwise ?? error)
+        }
+    }
+
+    private func fail(_ error: DialectError) {
+        let (ending, apiError) = worker.translate(error, candidate)
+        failure = apiError
+        happened(.upstreamFailed(ending))
+    }
+
+    private func noteFirstEvent() {
+        guard record.firstTokenMilliseconds == nil, let dispatched else { return }
+        record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        happened(.firstEvent)
+        enter(.streaming)
+    }
+
+    // MARK: - The reply
+
+    private func startStream() {
+        record.status = 200
+        exchange.startStream(
+            Answers.streamFields(
+                identity.id, backend: candidate.backend.name,
+                ignored: candidate.upstream.ignored) + worker.corsFields(for: exchange))
+        deadlines.headSent(now: worker.loop.now.nanoseconds)
+    }
+
+    private func finishStream() {
+        enter(.delivering)
+        exchange.finishStream(&worker.events.bytes)
+        worker.events.reset()
+    }
+
+    private func sendCompletion() {
+        enter(.delivering)
+        record.status = 200
+        let fields = Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+            + Answers.backendFields(candidate.backend.name, candidate.upstream.ignored)
+        exchange.respond(
+            Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
+    }
+
+    private func failWithStatus(_ ending: Ending) {
+        enter(.delivering)
+        let error = failure ?? worker.error(for: ending, candidate.backend)
+        record.status = error.status
+        var reply = Answers.reply(error, identity.id, worker.corsFields(for: exchange))
+        reply.fields += Answers.backendFields(candidate.backend.name, [])
+        exchange.respond(reply)
+    }
+
+    private func failInStream(_ ending: Ending) {
+        enter(.delivering)
+        let error = failure ?? worker.error(for: ending, candidate.backend)
+        worker.events.beginEvent()
+        error.appendJSON(to: &worker.events.bytes)
+        worker.events.endEvent()
+        exchange.finishStream(&worker.events.bytes)
+        worker.events.reset()
+    }
+
+    /// The one way out.
+    private func end(_ ending: Ending) {
+        timer?.cancel()
+        abortUpstream()
+        exchange.observer = nil
+        record.ending = ending
+        record.promptTokens = decoder.usage?.promptTokens
+        record.completionTokens = decoder.usage?.completionTokens
+        record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
+        worker.ended(self)
+    }
+
+    // MARK: - Clocks
+
+    private func enter(_ phase: Deadlines.Phase) {
+        deadlines.enter(phase, now: worker.loop.now.nanoseconds)
+        armTimer()
+    }
+
+    /// The timer is not moved when a clock is put back, which every token does: it fires early, and sleeps on.
+    private func armTimer() {
+        guard let next = deadlines.next, let timer else { return }
+        let moment = Instant(nanoseconds: next)
+        if timer.isArmed, let timerFires, timerFires <= moment { return }
+        timerFires = moment
+        timer.arm(after: moment - worker.loop.now)
+    }
+
+    private func lookAtClocks() {
+        let now = worker.loop.now.nanoseconds
+        switch deadlines.due(now: now) {
+        case .deadline(let ending): deadlinePassed(ending)
+        case .headGrace: happened(.headGracePassed)
+        case .comment:
+            // None into a client that is not reading.
+            if !exchange.hasUnsentBytes { sendComment() }
+            deadlines.sentToClient(now: now)
+        case nil: break
+        }
+        if !machine.hasEnded { armTimer() }
+    }
+
+    private func deadlinePassed(_ ending: Ending) {
+        // All that is missing may be the upstream's own goodbye.
+        if decoder.isAnswerComplete { return upstreamFinished() }
+        failure = worker.error(for: ending, candidate.backend)
+        happened(
+            ending == .connectTimeout
+                ? .attemptFailed(ending, another: !others.isEmpty) : .deadlinePassed(ending))
+    }
+
+    private func sendComment() {
+        worker.events.bytes.append(": keep-alive\n\n")
+        exchange.write(&worker.events.bytes)
+        worker.events.reset()
+    }
+}
+
+// MARK: - The call
+
+extension ChatSession: CallObserver {
+    func callConnected(_ call: Call) {
+        if let dispatched {
+            record.connectMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        }
+        enter(.awaitingFirstEvent)
+        happened(.upstreamConnected)
+    }
+
+    func call(_ call: Call, received head: ResponseHead) {
+        if head.status != 200 { refusal = (head, []) }
+    }
+
+    func call(_ call: Call, received body: Span<UInt8>) {
+        guard refusal == nil else { return keepRefusal(body) }
+        let eventsBefore = decoder.dataEvents
+        do throws(DialectError) {
+            try feed(body)
+        } catch {
+            if decoder.dataEvents > 0 { noteFirstEvent() }
+            // A complete answer stays one, whatever follows it.
+            if decoder.isAnswerComplete { return upstreamFinished() }
+            passOn()
+            return fail(error)
+        }
+        if decoder.dataEvents != eventsBefore {
+            deadlines.eventArrived(now: worker.loop.now.nanoseconds)
+            if eventsBefore == 0 { noteFirstEvent() }
+        }
+        if decoder.isDone {
+            // What is in the sink leaves with the end of the stream, in one send.
+            if !request.isStream { assemble() }
+            return happened(.answerCompleted)
+        }
+        passOn()
+    }
+
+    private func keepRefusal(_ part: Span<UInt8>) {
+        let room = Self.refusalLimit - (refusal?.body.count ?? 0)
+        refusal?.body.append(part.extracting(0..<min(room, part.count)))
+    }
+
+    func callEnded(_ call: Call) {
+        self.call = nil
+        worker.loop.afterThisTurn { _ = call }
+        guard let refusal else { return upstreamFinished() }
+        let error = worker.translate(refusal.head, refusal.body, candidate)
+        failure = error
+        let isClients = error.status < 500
+        if error.status == 502 || error.status == 503 {
+            happened(.attemptFailed(.upstreamFailed, another: !others.isEmpty))
+        } else {
+            happened(.upstreamFailed(isClients ? .upstreamRefused : .upstreamFailed))
+        }
+    }
+
+    func call(_ call: Call, failed callFailure: CallFailure) {
+        self.call = nil
+        worker.loop.afterThisTurn { _ = call }
+        let name = candidate.backend.name
+        switch callFailure {
+        case .unreachable:
+            failure = .unreachable(callFailure, name)
+            happened(.attemptFailed(.upstreamUnreachable, another: !others.isEmpty))
+        case .closedBeforeAnswer:
+            failure = .closed(callFailure, name)
+            happened(.attemptFailed(.upstreamClosed, another: !others.isEmpty))
+        case .closedEarly where refusal != nil: callEnded(call)
+        case .closedEarly: upstreamFinished(.endedEarly)
+        case .malformed:
+            if decoder.isAnswerComplete { return upstreamFinished() }
+            failure = .malformed(callFailure, name)
+            happened(.upstreamFailed(.upstreamProtocol))
+        }
+    }
+}
+
+// MARK: - The client
+
+extension ChatSession: ExchangeObserver {
+    func clientLeft() { happened(.clientLeft) }
+    func clientStalled() { happened(.clientStalled) }
+    func clientBlocked() { happened(.clientBlocked) }
+    func clientDrained() { happened(.clientDrained) }
+    func replyDelivered() { happened(.replyDelivered) }
+}

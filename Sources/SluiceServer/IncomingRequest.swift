@@ -1,0 +1,79 @@
+// What every request has, whatever it asks for.
+
+internal import EventLoop
+internal import HTTPTransport
+internal import Observability
+
+/// A request that has passed the gate.
+struct IncomingRequest {
+    let exchange: Exchange
+    let identity: RequestIdentity
+    let began: Instant
+    /// The path without the query.
+    let path: String
+    /// The log line, begun.
+    var record: RequestRecord
+
+    init(_ exchange: Exchange, id: String, began: Instant) {
+        self.exchange = exchange
+        self.began = began
+        identity = RequestIdentity(
+            id: id, traceparent: exchange.header("traceparent").flatMap(validTraceparent))
+        path = String(exchange.target.prefix { $0 != "?" })
+        record = RequestRecord(
+            id: id, method: exchange.method.rawValue, path: path, ending: .completed,
+            totalMilliseconds: 0)
+        record.client = exchange.clientAddress
+    }
+}
+
+/// Ids of requests: the client's own if it is fit to stand in a header and a log, else made here.
+struct RequestIDs {
+    private var state: UInt64
+
+    /// Different seeds give different ids; 64 random bits are enough, since ids are names and not secrets.
+    init(seed: UInt64) { state = seed }
+
+    mutating func accept(_ offered: String?) -> String {
+        guard let offered, (1...128).contains(offered.utf8.count),
+            offered.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") })
+        else { return next() }
+        return offered
+    }
+
+    mutating func next() -> String {
+        hex(random()) + hex(random())
+    }
+
+    /// SplitMix64.
+    private mutating func random() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    private func hex(_ number: UInt64) -> String {
+        let digits = String(number, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// A `traceparent` of the form that W3C Trace Context section 3.2 prescribes, or nothing.
+private func validTraceparent(_ text: String) -> String? {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard parts.count >= 4, parts[0].utf8.count == 2, parts[1].utf8.count == 32,
+        parts[2].utf8.count == 16, parts[3].utf8.count == 2, text.utf8.count <= 256
+    else { return nil }
+    let isFit = text.utf8.allSatisfy { byte in
+        byte == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+    }
+    return isFit ? text : nil
+}
+
+extension Instant {
+    /// Whole milliseconds from here to `later`.
+    func milliseconds(to later: Instant) -> Int { (later - self).wholeMilliseconds }
+}

@@ -1,0 +1,228 @@
+// The whole server: workers, discovery, signals, and what the terminal is told.
+
+public import Configuration
+internal import EventLoop
+internal import Glibc
+internal import HTTPTransport
+internal import Synchronization
+
+/// Why the server could not start.
+public struct StartError: Error, Sendable {
+    /// What is wrong, and what would be right.
+    public let message: String
+}
+
+/// One Sluice. It runs in the foreground until a signal ends it.
+///
+/// The first worker runs on the calling thread and leads: it alone asks the backends and hears signals, and tells the
+/// others by mail.
+public final class Server {
+    private let configuration: Configuration
+    /// Whether the backends were not configured but are being looked for.
+    private let isSearching: Bool
+    private let log: Log
+    private let loop = Loop()
+    private var leader: Worker?
+    private var followers: [Follower] = []
+    private var reports: Mailbox<Report>?
+    private var discovery: Discovery?
+    private var signals: [SignalSource] = []
+    private var drainTimer: Timer?
+    private var isDraining = false
+    private var hasGreeted = false
+    private var known: [BackendState] = []
+    private var addresses: [SocketAddress] = []
+
+    private enum Report: Sendable {
+        case ready(Int, Mailbox<WorkerMessage>.Address)
+        case failed(String)
+        case ended
+    }
+
+    private struct Follower {
+        let thread: Thread
+        var mailbox: Mailbox<WorkerMessage>.Address?
+    }
+
+    /// Makes a server. `isSearching` says that nobody configured the backends.
+    public init(_ configuration: Configuration, isSearching: Bool) {
+        self.configuration = configuration
+        self.isSearching = isSearching
+        log = Log(configuration.log)
+    }
+
+    /// Runs until a signal ends it. Throws if it cannot begin.
+    public func run() throws(StartError) {
+        raiseDescriptorLimit()
+        reports = Mailbox(on: loop) { [unowned self] in take($0) }
+        try startLeader()
+        try startFollowers()
+        watchSignals()
+        discovery = Discovery(on: loop, configuration.backends) { [unowned self] in found($0) }
+        discovery?.start()
+        loop.run()
+        for follower in followers { follower.thread.join() }
+    }
+
+    // MARK: - Workers
+
+    private func startLeader() throws(StartError) {
+        let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
+        worker.hasClosed = { [unowned self] in workerClosed() }
+        leader = worker
+        for address in configuration.listen {
+            do throws(SocketError) {
+                for candidate in try Self.socketAddresses(of: address) {
+                    addresses.append(try worker.listen(on: candidate))
+                }
+            } catch {
+                throw StartError(message: Self.advice(error))
+            }
+        }
+    }
+
+    private static func advice(_ error: SocketError) -> String {
+        guard case .addressInUse = error else { return error.message }
+        return error.message + ". Stop it, or choose another address with --listen HOST:PORT."
+    }
+
+    private func startFollowers() throws(StartError) {
+        guard let reports = reports?.address else { return }
+        for number in 1..<max(1, configuration.workers) {
+            let (configuration, addresses, log) = (configuration, addresses, log)
+            let seed = Self.seed()
+            let thread = Thread {
+                Self.follow(number, configuration, addresses, (seed, log), reports)
+            }
+            guard let thread else { throw StartError(message: "the system has no more threads") }
+            followers.append(Follower(thread: thread))
+        }
+    }
+
+    /// The life of a worker's thread.
+    private static func follow(
+        _ number: Int, _ configuration: Configuration, _ addresses: [SocketAddress],
+        _ shared: (seed: UInt64, log: Log), _ reports: Mailbox<Report>.Address
+    ) {
+        let loop = Loop()
+        let worker = Worker(on: loop, configuration, seed: shared.seed, log: shared.log)
+        worker.hasClosed = { loop.stop() }
+        do throws(SocketError) {
+            for address in addresses { try worker.listen(on: address) }
+        } catch {
+            return reports.send(.failed(error.message))
+        }
+        if let mailbox = worker.mailbox?.address { reports.send(.ready(number, mailbox)) }
+        loop.run()
+        reports.send(.ended)
+    }
+
+    private func take(_ report: Report) {
+        switch report {
+        case .ready(let number, let mailbox):
+            followers[number - 1].mailbox = mailbox
+            mailbox.send(.fleet(Fleet(configuration, known)))
+            if isDraining { mailbox.send(.drain) }
+        case .failed(let message):
+            log.write(.error, "a worker could not start: \(message)")
+            workerClosed()
+        case .ended: workerClosed()
+        }
+    }
+
+    private var closedWorkers = 0
+
+    private func workerClosed() {
+        closedWorkers += 1
+        if closedWorkers > followers.count { loop.stop() }
+    }
+
+    private func tellAll(_ message: WorkerMessage) {
+        leader?.mailbox?.address.send(message)
+        for follower in followers { follower.mailbox?.send(message) }
+    }
+
+    // MARK: - Backends
+
+    private func found(_ backends: [BackendState]) {
+        let before = known
+        known = backends
+        tellAll(.fleet(Fleet(configuration, backends)))
+        guard hasGreeted else {
+            hasGreeted = true
+            let greeting = Greeting(addresses, backends, isSearching: isSearching)
+            return configuration.log.format == .json
+                ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
+        }
+        for (old, new) in zip(before, backends) { logChange(old, new) }
+    }
+
+    private func logChange(_ old: BackendState, _ new: BackendState) {
+        switch (old.isUp, new.isUp) {
+        case (_, true) where !old.isUp || old.models != new.models:
+            log.write(.info, "backend \(new.name) is up: \(new.summary)")
+        case (true, false), (false, false) where old.problem != new.problem:
+            log.write(.warning, "backend \(new.name) is down: \(new.summary)")
+        default: break
+        }
+    }
+
+    // MARK: - Signals
+
+    private func watchSignals() {
+        for signal in [SIGTERM, SIGINT] {
+            signals.append(SignalSource(on: loop, signal) { [unowned self] in askedToStop() })
+        }
+        signals.append(
+            SignalSource(on: loop, SIGHUP) { [unowned self] in
+                log.write(.warning, "SIGHUP: reloading is not built yet; restart to change settings")
+            })
+    }
+
+    private func askedToStop() {
+        guard !isDraining else { return tellAll(.stop) }
+        isDraining = true
+        let drain = configuration.timeouts.drain
+        log.write(.info, "stopping: requests that are running may take \(drain.wholeMilliseconds) ms more; a second signal ends them")
+        tellAll(.drain)
+        drainTimer = Timer(on: loop) { [unowned self] in tellAll(.stopSessions) }
+        drainTimer?.arm(after: drain)
+    }
+
+    // MARK: - Parts
+
+    private static func socketAddresses(
+        of address: ListenAddress
+    ) throws(SocketError) -> [SocketAddress] {
+        switch address {
+        case .tcp(let host, let port):
+            return [try SocketAddress.resolve(host: host, port: port, toListen: true)[0]]
+        case .unix(let path):
+            guard let address = SocketAddress(unixPath: path) else {
+                throw .failed(operation: "listen on", address: path, errno: ENAMETOOLONG)
+            }
+            return [address]
+        }
+    }
+
+    private static func seed() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next()
+    }
+
+    /// A client and its upstream take two descriptors; the rest is for listeners, probes and the log.
+    private func raiseDescriptorLimit() {
+        let needed = rlim_t(configuration.limits.connections * 2 + 64)
+        var limit = rlimit()
+        unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        guard limit.rlim_cur < needed else { return }
+        limit.rlim_cur = min(needed, limit.rlim_max)
+        unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        if limit.rlim_cur < needed {
+            log.write(
+                .warning,
+                "the system allows \(limit.rlim_cur) descriptors, enough for \((limit.rlim_cur - 64) / 2) of the \(configuration.limits.connections) connections configured; raise it with ulimit -n"
+            )
+        }
+    }
+}

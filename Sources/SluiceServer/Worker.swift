@@ -1,0 +1,283 @@
+// One worker: a loop, its HTTP server, and the sessions on it.
+
+internal import Chat
+internal import Configuration
+internal import Dialects
+internal import EventLoop
+internal import Framing
+internal import HTTPTransport
+internal import Observability
+internal import Relay
+
+/// What workers are told by the one that leads them.
+enum WorkerMessage: Sendable {
+    /// The backends are known anew.
+    case fleet(Fleet)
+    /// Accept no more, let streams end, stop when none is left.
+    case drain
+    /// Time is up: what is left gets an error.
+    case stopSessions
+    /// End at once.
+    case stop
+}
+
+/// One event loop and everything on it. Workers share nothing: they get immutable values by mail.
+final class Worker {
+    let loop: Loop
+    let configuration: Configuration
+    /// Chunks on their way out, framed as events; and as lines, for completions that are assembled. Used within one
+    /// turn, so all sessions share them.
+    var events = ChunkSink(framing: .serverSentEvents, headroom: ChunkFraming.headroom)
+    var lines = ChunkSink(framing: .lines, headroom: 0)
+
+    private(set) var fleet: Fleet
+    private(set) var server: HTTPServer?
+    private(set) var mailbox: Mailbox<WorkerMessage>?
+    private var sessions: [ObjectIdentifier: ChatSession] = [:]
+    private(set) var isDraining = false
+    private var ids: RequestIDs
+    private let log: Log
+    let access: AccessPolicy
+    /// Called once everything is closed.
+    var hasClosed: () -> Void = {}
+
+    /// Makes a worker on `loop` that does not listen yet.
+    init(on loop: Loop, _ configuration: Configuration, seed: UInt64, log: Log) {
+        self.loop = loop
+        self.configuration = configuration
+        self.log = log
+        ids = RequestIDs(seed: seed)
+        access = AccessPolicy(configuration)
+        fleet = Fleet(configuration, [])
+        mailbox = Mailbox(on: loop) { [unowned self] in receive($0) }
+        server = HTTPServer(
+            on: loop, options: HTTPServer.Options(configuration),
+            refusalReply: { [unowned self] in reply(to: $0) },
+            handler: { [unowned self] in handle($0) })
+    }
+
+    /// Listens on one more address; says which, with its port.
+    @discardableResult
+    func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
+        guard let server else { return address }
+        return try server.listen(on: address, sharesPort: configuration.workers > 1)
+    }
+
+    private func receive(_ message: WorkerMessage) {
+        switch message {
+        case .fleet(let fleet): self.fleet = fleet
+        case .drain:
+            isDraining = true
+            server?.drain()
+            stopIfDone()
+        case .stopSessions:
+            for session in sessions.values {
+                session.stop(.shuttingDown, APIError(.shuttingDown, "Sluice is shutting down."))
+            }
+            loop.afterThisTurn { [self] in close() }
+        case .stop: close()
+        }
+    }
+
+    /// Drops every connection, and tells when that is done.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        server?.dropAll()
+        // The connections go at the end of this turn, so this comes after them.
+        loop.afterThisTurn { [self] in hasClosed() }
+    }
+    private var isClosed = false
+
+    private func stopIfDone() {
+        guard isDraining, sessions.isEmpty else { return }
+        loop.afterThisTurn { [self] in if sessions.isEmpty { close() } }
+    }
+
+    // MARK: - Requests
+
+    private func handle(_ exchange: Exchange) {
+        let incoming = IncomingRequest(
+            exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
+        if let error = access.refuse(exchange) {
+            return refuse(incoming, error)
+        }
+        answer(incoming)
+    }
+
+    func begin(_ session: ChatSession) {
+        sessions[ObjectIdentifier(session)] = session
+        session.begin()
+    }
+
+    func ended(_ session: ChatSession) {
+        sessions[ObjectIdentifier(session)] = nil
+        log.write(session.record)
+        // The session may be in the middle of a callback of its own.
+        loop.afterThisTurn { _ = session }
+        stopIfDone()
+    }
+
+    /// Answers at once, and logs.
+    func respond(_ incoming: IncomingRequest, _ reply: Reply, ending: Ending = .completed) {
+        var reply = reply
+        reply.fields += corsFields(for: incoming.exchange)
+        var record = incoming.record
+        record.status = reply.status
+        record.ending = ending
+        record.totalMilliseconds = incoming.began.milliseconds(to: loop.now)
+        incoming.exchange.respond(reply)
+        log.write(record)
+    }
+
+    func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
+        var reply = Answers.reply(error, incoming.identity.id, [])
+        reply.fields += fields
+        respond(incoming, reply, ending: .refused)
+    }
+
+    /// The answer to what the HTTP layer itself refuses.
+    private func reply(to refusal: HTTPServer.Refusal) -> Reply {
+        let error: APIError
+        switch refusal {
+        case .request(let refusal):
+            error = APIError(ErrorCode(rawValue: refusal.code) ?? .badRequest, refusal.message)
+        case .requestTimeout:
+            error = APIError(.requestTimeout, "The request did not arrive in time.")
+        case .overloaded:
+            error = APIError(
+                .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
+        }
+        return Answers.reply(error, ids.next(), [])
+    }
+
+    func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
+        access.corsFields(origin: exchange.header("origin"))
+    }
+
+    // MARK: - What sessions ask
+
+    /// Seconds since 1970.
+    var wallSeconds: Int { Clock.wall().seconds }
+
+    var reasoningField: Chat.ReasoningField {
+        switch configuration.reasoning {
+        case .reasoningContent: .reasoningContent
+        case .reasoning: .reasoning
+        case .both: .both
+        case .none: .none
+        }
+    }
+
+    func deadlineSettings(for backend: BackendSettings) -> Deadlines.Settings {
+        let timeouts = configuration.timeouts(for: backend)
+        var settings = Deadlines.Settings()
+        settings.connect = timeouts.connect.wholeNanoseconds
+        settings.queue = timeouts.queue?.wholeNanoseconds
+        settings.headGrace = timeouts.headGrace.wholeNanoseconds
+        settings.firstToken = timeouts.firstToken?.wholeNanoseconds
+        settings.token = timeouts.token?.wholeNanoseconds
+        settings.total = timeouts.total?.wholeNanoseconds
+        settings.keepAlive = configuration.keepAliveInterval?.wholeNanoseconds
+        return settings
+    }
+
+    /// What the bytes of an upstream being wrong means for the session and its client.
+    func translate(_ error: DialectError, _ candidate: Candidate) -> (Ending, APIError) {
+        let name = candidate.backend.name
+        switch error {
+        case .endedEarly:
+            return (
+                .upstreamClosed,
+                APIError(
+                    .upstreamClosed,
+                    "The backend '\(name)' ended its answer before it was complete.")
+            )
+        case .malformedFrame(let excerpt):
+            return (
+                .upstreamProtocol,
+                APIError(
+                    .upstreamProtocol, "The backend '\(name)' sent what cannot be read: \(excerpt)")
+            )
+        case .strayText(let excerpt):
+            return (
+                .upstreamProtocol,
+                APIError(
+                    .upstreamProtocol, "The backend '\(name)' broke its stream off with: \(excerpt)")
+            )
+        case .frameTooLong(let limit):
+            return (
+                .upstreamProtocol,
+                APIError(
+                    .upstreamProtocol,
+                    "The backend '\(name)' sent an event of more than \(limit) bytes.")
+            )
+        case .reported(let json):
+            return (
+                .upstreamFailed,
+                apiError(forErrorValue: json, backend: name, kind: candidate.upstreamKind)
+            )
+        }
+    }
+
+    /// What an answer that is no stream means.
+    func translate(_ head: ResponseHead, _ body: [UInt8], _ candidate: Candidate) -> APIError {
+        if head.status < 400 {
+            return APIError(
+                .upstreamProtocol,
+                "The backend '\(candidate.backend.name)' answered with status \(head.status).")
+        }
+        return apiError(
+            forUpstreamStatus: head.status, contentType: head.value(for: "content-type"),
+            body: body, retryAfter: head.value(for: "retry-after"),
+            backend: candidate.backend.name, kind: candidate.upstreamKind)
+    }
+
+    /// The error for an ending that nobody described closer.
+    func error(for ending: Ending, _ backend: BackendState) -> APIError {
+        let timeouts = configuration.timeouts(for: backend.settings)
+        let name = backend.name
+        func after(_ limit: Duration?, _ what: String) -> String {
+            let seconds = Double((limit ?? .zero).wholeMilliseconds) / 1000
+            return "The backend '\(name)' \(what) within \(seconds) s."
+        }
+        switch ending {
+        case .connectTimeout:
+            return APIError(
+                .connectTimeout, after(timeouts.connect, "did not accept a connection"))
+        case .firstTokenTimeout:
+            return APIError(
+                .firstTokenTimeout, after(timeouts.firstToken, "did not send a first token"))
+        case .tokenTimeout:
+            return APIError(.tokenTimeout, after(timeouts.token, "did not send another token"))
+        case .totalTimeout:
+            return APIError(.totalTimeout, after(timeouts.total, "did not end its answer"))
+        case .queueTimeout:
+            return APIError(.queueTimeout, "No slot became free in time.")
+        case .shuttingDown: return APIError(.shuttingDown, "Sluice is shutting down.")
+        case .completed, .clientLeft, .clientStalled, .stoppedByOperator, .refused, .queueFull,
+            .upstreamRefused, .upstreamUnreachable, .upstreamFailed, .upstreamClosed,
+            .upstreamProtocol, .internal, .requestTimeout:
+            return APIError(.upstreamFailed, "The backend '\(name)' failed (\(ending.rawValue)).")
+        }
+    }
+}
+
+extension HTTPServer.Options {
+    /// The transport's share of the configuration.
+    fileprivate init(_ configuration: Configuration) {
+        let (limits, timeouts) = (configuration.limits, configuration.timeouts)
+        self.init(
+            limits: RequestLimits(
+                requestLine: limits.requestLine, head: limits.head, headFields: limits.headFields,
+                body: limits.body),
+            deadlines: HTTPServer.ClientDeadlines(
+                requestHead: timeouts.requestHead, requestBody: timeouts.requestBody,
+                requestTotal: timeouts.requestTotal, idle: timeouts.idle,
+                clientStall: timeouts.clientStall),
+            connections: limits.connections, bodies: limits.bodies,
+            // One more read of the upstream must fit between the pause and the limit. The kernel
+            // has swallowed megabytes before the first byte waits here.
+            blockedAbove: limits.streamBuffer / 4, drainedBelow: limits.streamBuffer / 16)
+    }
+}
