@@ -1,0 +1,229 @@
+// Reads an upstream's answer off the bytes of its connection (RFC 9112).
+
+/// A pull parser for one answer: body bytes come out as ranges of what went in.
+///
+///     var i = 0
+///     reading: while true {
+///         switch parser.next(bytes, &i) {
+///         case .needMore: break reading           // all of `bytes` was taken
+///         case .head(let head): …
+///         case .body(let range): …                // bytes[range]
+///         case .end, .refused: …                  // both are final
+///         }
+///     }
+///
+/// Interim answers (1xx) and trailers are read over. What it refuses, and why, says `ResponseRefusal`.
+public struct HTTPResponseParser: Sendable {
+    /// What was found.
+    public enum Step: Sendable, Equatable {
+        /// All bytes are taken; the answer goes on in the next ones.
+        case needMore
+        /// The head of the final answer.
+        case head(ResponseHead)
+        /// The next part of the body, as a range of the bytes passed in; never empty.
+        case body(Range<Int>)
+        /// The answer is complete. Bytes may be left: nobody asked for them.
+        case end
+        /// The answer cannot be read; close the connection.
+        case refused(ResponseRefusal)
+    }
+
+    /// What the closing of the connection means for the answer.
+    public enum Closing: Sendable, Equatable {
+        /// The answer was complete, or ends just here because it has no length.
+        case complete
+        /// Not one byte had come: on a connection used before, the request may be sent again.
+        case nothingReceived
+        /// The head was not complete, or only interim answers had come.
+        case cutInHead
+        /// The body was not complete.
+        case cutInBody
+    }
+
+    private enum State: Equatable {
+        /// Lines of a head are collected.
+        case head
+        /// So many bytes of a body with a length are still to come.
+        case sized(Int)
+        case untilClose
+        /// In a chunk-size line: what of the size was read, and how far the line is.
+        case chunkSize(ChunkSizeLine)
+        /// So many bytes of a chunk are still to come.
+        case chunk(Int)
+        /// Between a chunk's data and its CRLF.
+        case chunkReturn
+        case chunkLineFeed
+        /// Lines after the last chunk are read over, up to a blank one. `lineLength` counts the
+        /// present line without line ends.
+        case trailers(lineLength: Int)
+        case ended
+        case refused(ResponseRefusal)
+    }
+
+    /// More interim answers than any server has reason to send; Node and Go stop at about as many.
+    private static let interimLimit = 16
+
+    private let headLimit: Int
+    private let isHEAD: Bool
+    private var state = State.head
+    /// The head so far, and where its present line begins.
+    private var text: [UInt8] = []
+    private var lineStart = 0
+    private var trailerBytes = 0
+    private var interimAnswers = 0
+    private var hasBytes = false
+    private var keepsAlive = false
+    private var hasLeftover = false
+
+    /// Makes a parser for the answer to one request. `headLimit` bounds the bytes of a head, and
+    /// those of the trailers; `isHEAD` says that the request was HEAD, so that no body follows.
+    public init(headLimit: Int, isHEAD: Bool = false) {
+        self.headLimit = headLimit
+        self.isHEAD = isHEAD
+    }
+
+    /// Whether another request may go over this connection: the answer is complete, nothing came
+    /// after it, and the upstream did not say that it will close.
+    public var mayReuseConnection: Bool { state == .ended && keepsAlive && !hasLeftover }
+
+    /// Reads on from `i`, and moves `i` behind what was taken.
+    public mutating func next(_ bytes: Span<UInt8>, _ i: inout Int) -> Step {
+        if i < bytes.count { hasBytes = true }
+        do throws(ResponseRefusal) {
+            return try step(bytes, &i)
+        } catch {
+            state = .refused(error)
+            return .refused(error)
+        }
+    }
+
+    /// The upstream has closed the connection.
+    public mutating func connectionClosed() -> Closing {
+        switch state {
+        case .head: return hasBytes ? .cutInHead : .nothingReceived
+        case .untilClose:
+            state = .ended
+            return .complete
+        case .ended: return .complete
+        // After a refusal nobody should ask; whatever came was no whole answer.
+        case .sized, .chunkSize, .chunk, .chunkReturn, .chunkLineFeed, .trailers, .refused:
+            return .cutInBody
+        }
+    }
+
+    // MARK: - Parts
+
+    private mutating func step(
+        _ bytes: Span<UInt8>, _ i: inout Int
+    ) throws(ResponseRefusal) -> Step {
+        while true {
+            switch state {
+            case .refused(let refusal): return .refused(refusal)
+            case .ended:
+                if i < bytes.count { hasLeftover = true }
+                return .end
+            case .sized(0): state = .ended
+            case .chunk(0): state = .chunkReturn
+            case _ where i == bytes.count: return .needMore
+            case .head: if let head = try takeHeadLine(bytes, &i) { return .head(head) }
+            case .sized(let rest):
+                let range = i..<(i &+ min(rest, bytes.count &- i))
+                state = .sized(rest &- range.count)
+                i = range.upperBound
+                return .body(range)
+            case .untilClose:
+                defer { i = bytes.count }
+                return .body(i..<bytes.count)
+            case .chunk(let rest):
+                let range = i..<(i &+ min(rest, bytes.count &- i))
+                state = .chunk(rest &- range.count)
+                i = range.upperBound
+                return .body(range)
+            case .chunkSize, .chunkReturn, .chunkLineFeed, .trailers:
+                state = try stateAfter(bytes[i])
+                i &+= 1
+            }
+        }
+    }
+
+    /// What stands between the data of chunks, byte by byte: there is little of it.
+    ///
+    /// Here a lone `\n` is refused: two readers who disagree about it disagree about the body.
+    private mutating func stateAfter(_ byte: UInt8) throws(ResponseRefusal) -> State {
+        switch state {
+        case .chunkSize(var line):
+            guard let size = try line.take(byte) else { return .chunkSize(line) }
+            return size > 0 ? .chunk(size) : .trailers(lineLength: 0)
+        case .chunkReturn:
+            guard byte == .carriageReturn else { throw .chunkEnd }
+            return .chunkLineFeed
+        case .chunkLineFeed:
+            guard byte == .lineFeed else { throw .chunkEnd }
+            return .chunkSize(ChunkSizeLine())
+        case .trailers(let lineLength):
+            trailerBytes += 1
+            guard trailerBytes <= headLimit else { throw .headTooLong(limitBytes: headLimit) }
+            switch byte {
+            case .lineFeed: return lineLength == 0 ? .ended : .trailers(lineLength: 0)
+            case .carriageReturn: return .trailers(lineLength: lineLength)
+            default: return .trailers(lineLength: lineLength + 1)
+            }
+        case .head, .sized, .untilClose, .chunk, .ended, .refused: return state
+        }
+    }
+
+    /// Collects one line, or what there is of it; gives the head once its blank line is there.
+    private mutating func takeHeadLine(
+        _ bytes: Span<UInt8>, _ i: inout Int
+    ) throws(ResponseRefusal) -> ResponseHead? {
+        let lineFeed = firstIndex(of: .lineFeed, or: .lineFeed, in: bytes, from: i)
+        let end = lineFeed.map { $0 &+ 1 } ?? bytes.count
+        try keep(bytes, i..<end)
+        i = end
+        guard lineFeed != nil else { return nil }
+        let line = lineStart..<text.count
+        lineStart = text.count
+        guard line.count == 1 || line.count == 2 && text[line.lowerBound] == .carriageReturn else {
+            return nil
+        }
+        return try takeHead()
+    }
+
+    private mutating func takeHead() throws(ResponseRefusal) -> ResponseHead? {
+        let head = try ResponseHead(text, isAnswerToHEAD: isHEAD)
+        text = []
+        lineStart = 0
+        guard head.status >= 200 else {
+            guard head.status != 101 else { throw .switchedProtocols }
+            interimAnswers += 1
+            guard interimAnswers <= Self.interimLimit else {
+                throw .tooManyInterimAnswers(limit: Self.interimLimit)
+            }
+            return nil
+        }
+        keepsAlive = head.keepsAlive
+        switch head.body {
+        case .none: state = .ended
+        case .length(let length): state = .sized(length)
+        case .chunked: state = .chunkSize(ChunkSizeLine())
+        case .untilClose: state = .untilClose
+        }
+        return head
+    }
+
+    private mutating func keep(
+        _ bytes: Span<UInt8>, _ range: Range<Int>
+    ) throws(ResponseRefusal) {
+        // A server that does not speak HTTP, TLS say, is told at once, not when it has sent a line.
+        let protocolName: StaticString = "HTTP/"
+        for i in range.prefix(max(0, protocolName.utf8CodeUnitCount - text.count)) {
+            // Safe: at most as many bytes as the name has, counted from the start of the text.
+            let wanted = unsafe protocolName.utf8Start[text.count + i - range.lowerBound]
+            guard bytes[i] == wanted else { throw .statusLine }
+        }
+        guard range.count <= headLimit - text.count else {
+            throw .headTooLong(limitBytes: headLimit)
+        }
+        text.appendBytes(of: bytes, range)
+    }
+}
