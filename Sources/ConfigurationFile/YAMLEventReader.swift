@@ -101,7 +101,8 @@ struct YAMLFailure: Error {
 
     private func place(ofByte offset: Int) -> Mark {
         var place = Mark(file: file, line: 1, column: 1)
-        for unsafebyte in unsafe input.prefix(offset) {
+        for index in 0..<min(offset, unsafe input.count) {
+            let byte = unsafe input[index]
             if byte == UInt8(ascii: "\n") {
                 place.line += 1
                 place.column = 1

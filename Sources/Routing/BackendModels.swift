@@ -27,7 +27,7 @@ public struct BackendModels: Sendable, Equatable {
     func exactID(of name: String) -> String? {
         if models.contains(where: { $0.id == name }) { return name }
         guard kind == .ollama else { return nil }
-        let twin = name.hasSuffix(":latest") ? String(name.dropLast(7)) : name + ":latest"
+        let twin = ollamaTwin(of: name)
         return models.contains { $0.id == twin } ? twin : nil
     }
 
@@ -35,6 +35,11 @@ public struct BackendModels: Sendable, Equatable {
     func aliasedID(of name: String) -> String? {
         models.first { $0.aliases.contains(name) }?.id
     }
+}
+
+/// The other spelling of a name whose tag is `latest`: Ollama reads a name without a tag so.
+func ollamaTwin(of name: String) -> String {
+    name.hasSuffix(":latest") ? String(name.dropLast(7)) : name + ":latest"
 }
 
 /// One model as a backend lists it.

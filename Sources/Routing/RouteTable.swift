@@ -44,13 +44,13 @@ public struct RouteTable: Sendable {
     ) -> Resolution {
         if let requested { return resolve(named: requested, isAllowed) }
         if let defaultModel { return resolve(named: defaultModel, isAllowed) }
-        let ids = servedIDs(onlyUp: false).filter(isAllowed)
         // A model that is down still counts: else a request would go elsewhere just because a server restarts.
-        switch ids.count {
-        case 0: return .noBackend(model: nil)
-        case 1: return resolve(named: ids[0], isAllowed)
-        default: return .noModelNamed
-        }
+        let ids = servedIDs(onlyUp: false)
+        var names = ids.filter(isAllowed)
+        // A client that may use nothing but a configured name means that one.
+        if names.isEmpty { names = rules.map(\.name).filter(isAllowed) }
+        if names.count == 1 { return resolve(named: names[0], isAllowed) }
+        return ids.isEmpty && rules.isEmpty ? .noBackend(model: nil) : .noModelNamed
     }
 
     /// The merged list: every name that can be asked for now and served without its fallbacks, sorted.
@@ -94,7 +94,7 @@ public struct RouteTable: Sendable {
     }
 
     private func match(_ name: String) -> Match? {
-        if let rule = rules.first(where: { $0.name == name }) {
+        if let rule = rule(for: name) {
             return Match(rule: rule, places: places(of: rule.model ?? name, rule))
         }
         // A pattern that leads to another model is an alias and comes last. One that does not is a rule for all models
@@ -105,6 +105,17 @@ public struct RouteTable: Sendable {
         if !listed.isEmpty { return Match(rule: plain, places: listed) }
         guard let pattern, let target = pattern.model else { return nil }
         return Match(rule: pattern, places: places(of: target, pattern))
+    }
+
+    /// The entry of the configuration for a name. Where Ollama takes `llama3` and `llama3:latest` for one model, an entry
+    /// for either holds for both: a cap must not depend on how the name is spelt.
+    private func rule(for name: String) -> ModelRule? {
+        if let rule = rules.first(where: { $0.name == name }) { return rule }
+        let twin = ollamaTwin(of: name)
+        guard let rule = rules.first(where: { $0.name == twin }),
+            mayServe(rule).contains(where: { $0.kind == .ollama && $0.exactID(of: name) != nil })
+        else { return nil }
+        return rule
     }
 
     /// Where a model is served, up or down: by its id if any backend has that id, else by an alias.
