@@ -1,0 +1,53 @@
+// Where to look for backends when none is configured.
+
+extension Configuration {
+    /// The backends that are looked for on this machine when none is configured: llama-server on its usual port, and
+    /// Ollama where `OLLAMA_HOST` says it is, or on its usual port.
+    ///
+    /// `ollamaHost` is the value of that variable, read as Ollama reads it: scheme and port may be missing, and an
+    /// address that means every interface (`0.0.0.0`, `::`) is one to listen on, so loopback is asked instead.
+    public static func localBackends(
+        ollamaHost: String?
+    ) throws(ValueError) -> [BackendSettings] {
+        let llamaServer = BackendSettings(
+            name: "llama-server", kind: .llamaServer, url: try BackendURL("http://127.0.0.1:8080"))
+        let ollama = BackendSettings(
+            name: "ollama", kind: .ollama, url: try ollamaURL(ollamaHost ?? ""))
+        return [llamaServer, ollama]
+    }
+
+    private static func ollamaURL(_ variable: String) throws(ValueError) -> BackendURL {
+        var rest = variable[...]
+        while let last = rest.last, last == " " || last == "/" { rest.removeLast() }
+        while rest.first == " " { rest.removeFirst() }
+        var scheme = "http"
+        // A scheme brings its own port along; without one Ollama's port holds.
+        var port: Int? = 11_434
+        if let separator = rest.firstRange(of: "://") {
+            scheme = String(rest[..<separator.lowerBound])
+            port = scheme == "https" ? 443 : 80
+            rest = rest[separator.upperBound...]
+        }
+        let authority = rest.prefix { $0 != "/" }
+        let path = rest.dropFirst(authority.count)
+        var host = "127.0.0.1"
+        if authority.hasPrefix(":"), let number = Int(authority.dropFirst()) {
+            port = number
+        } else if !authority.isEmpty {
+            guard let (name, number) = splitHostAndPort(bracketed(authority)) else {
+                throw ValueError(
+                    "OLLAMA_HOST: \(quoted(variable)) is not an address; write it like 127.0.0.1:11434"
+                )
+            }
+            host = name == "0.0.0.0" ? "127.0.0.1" : name == "::" ? "::1" : name
+            port = number ?? port
+        }
+        return try BackendURL("\(scheme)://\(hostAndPortText(host, port ?? 11_434))\(path)")
+    }
+
+    /// An IPv6 address may stand in `OLLAMA_HOST` without its brackets.
+    private static func bracketed(_ authority: Substring) -> String {
+        let colons = authority.utf8.count { $0 == UInt8(ascii: ":") }
+        return colons > 1 && !authority.hasPrefix("[") ? "[\(authority)]" : String(authority)
+    }
+}
