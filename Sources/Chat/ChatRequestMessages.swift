@@ -1,0 +1,255 @@
+// Walks the messages of a request once: checks the types in them and notes what writers will look for.
+
+import JSON
+
+/// What one walk over the messages found.
+struct MessageScan {
+    private(set) var messages: [Range<Int>] = []
+    private(set) var developerRoles: [Range<Int>] = []
+    private(set) var hasImages = false
+    private(set) var hasAudio = false
+
+    /// Walks `json`, a request's body, which is an object.
+    ///
+    /// - Throws: what is wrong with the messages that count: an earlier duplicate of a field is never sent on, so its
+    ///   faults do not matter either.
+    static func scan(_ json: JSONText) throws(APIError) -> MessageScan {
+        var walker = RequestWalker(before: json)
+        var found: (scan: MessageScan, fault: APIError?)?
+        var count = 0
+        walker.enterObject()
+        while let name = walker.nextMember() {
+            count += 1
+            guard count <= ChatRequest.fieldLimit else {
+                throw APIError(
+                    .invalidValue,
+                    "The request body has more than \(ChatRequest.fieldLimit) fields.")
+            }
+            guard name == "messages", walker.peekKind() != .null else {
+                if name == "messages" { found = nil }
+                walker.skip()
+                continue
+            }
+            var scan = MessageScan()
+            let fault = scan.attempt(&walker) { scan, walker throws(APIError) in
+                try scan.walkMessages(&walker)
+            }
+            found = (scan, fault)
+        }
+        guard let found else { throw .missingField("messages") }
+        if let fault = found.fault { throw fault }
+        return found.scan
+    }
+
+    /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind that value.
+    private mutating func attempt(
+        _ walker: inout RequestWalker,
+        _ check: (inout MessageScan, inout RequestWalker) throws(APIError) -> Void
+    ) -> APIError? {
+        let start = walker
+        do {
+            try check(&self, &walker)
+            return nil
+        } catch {
+            walker = start
+            walker.skip()
+            return error
+        }
+    }
+
+    private mutating func walkMessages(_ walker: inout RequestWalker) throws(APIError) {
+        guard walker.peekKind() == .array else {
+            throw .invalidValue("messages", "must be an array")
+        }
+        walker.enterArray()
+        while walker.nextElement() {
+            try walkMessage(&walker)
+        }
+        if messages.isEmpty { throw .invalidValue("messages", "must not be empty") }
+    }
+
+    private mutating func walkMessage(_ walker: inout RequestWalker) throws(APIError) {
+        let index = messages.count
+        guard walker.peekKind() == .object else {
+            throw .invalidValue("messages[\(index)]", "must be an object")
+        }
+        var behind = walker
+        messages.append(behind.skip())
+        var role: Range<Int>?
+        // By name, so that a later duplicate takes an earlier one's fault away.
+        var faults: [String: APIError] = ["role": .missingField("messages[\(index)].role")]
+        walker.enterObject()
+        while let name = walker.nextMember() {
+            guard name != "role" else {
+                faults[name] = walkRole(&walker, &role)
+                continue
+            }
+            faults[name] = attempt(&walker) { scan, walker throws(APIError) in
+                try scan.walkField(&walker, name)
+            }
+        }
+        if let fault = Self.first(of: faults) { throw fault }
+        if let role { developerRoles.append(role) }
+    }
+
+    /// The fault to tell of several: the same one each time.
+    private static func first(of faults: [String: APIError]) -> APIError? {
+        faults.min { $0.key < $1.key }?.value
+    }
+
+    private func walkRole(
+        _ walker: inout RequestWalker, _ developer: inout Range<Int>?
+    ) -> APIError? {
+        let path = "messages[\(messages.count - 1)].role"
+        let kind = walker.peekKind()
+        var text = walker
+        let range = walker.skip()
+        developer = kind == .string && text.shortString() == "developer" ? range : nil
+        if kind == .null { return .missingField(path) }
+        return kind == .string ? nil : .invalidValue(path, "must be a string")
+    }
+
+    private mutating func walkField(
+        _ walker: inout RequestWalker, _ name: String
+    ) throws(APIError) {
+        let kind = walker.peekKind()
+        let path = { [index = messages.count - 1] in "messages[\(index)].\(name)" }
+        switch (name, kind) {
+        case ("content", .array): try walkParts(&walker)
+        case ("content", .string), ("content", .null): walker.skip()
+        case ("content", _):
+            throw .invalidValue(path(), "must be a string or an array of content parts")
+        case ("tool_calls", .array): try walkToolCalls(&walker)
+        case (_, .null): walker.skip()
+        case ("tool_calls", _): throw .invalidValue(path(), "must be an array")
+        case ("name", _), ("tool_call_id", _), ("refusal", _):
+            guard kind == .string else { throw .invalidValue(path(), "must be a string") }
+            walker.skip()
+        case ("function_call", _), ("audio", _):
+            guard kind == .object else { throw .invalidValue(path(), "must be an object") }
+            walker.skip()
+        default: walker.skip()
+        }
+    }
+}
+
+// Content parts and tool calls.
+extension MessageScan {
+    private mutating func walkParts(_ walker: inout RequestWalker) throws(APIError) {
+        let path = "messages[\(messages.count - 1)].content"
+        var index = 0
+        walker.enterArray()
+        while walker.nextElement() {
+            try walkPart(&walker, "\(path)[\(index)]")
+            index += 1
+        }
+    }
+
+    private mutating func walkPart(
+        _ walker: inout RequestWalker, _ path: String
+    ) throws(APIError) {
+        guard walker.peekKind() == .object else { throw .invalidValue(path, "must be an object") }
+        var type: String?
+        var typeKind = JSONKind.null
+        var kinds: [String: JSONKind] = [:]
+        var urlKind = JSONKind.null
+        walker.enterObject()
+        while let name = walker.nextMember() {
+            let kind = walker.peekKind()
+            kinds[name] = kind
+            switch (name, kind) {
+            case ("type", _):
+                typeKind = kind
+                type = walker.shortString()
+            case ("image_url", .object): urlKind = Self.walkURL(&walker)
+            default: walker.skip()
+            }
+        }
+        guard typeKind != .null else { throw .missingField("\(path).type") }
+        guard typeKind == .string else {
+            throw .invalidValue("\(path).type", "must be a string")
+        }
+        switch type {
+        case "text": try Self.require(kinds, "text", [.string], path)
+        case "refusal": try Self.require(kinds, "refusal", [.string], path)
+        case "input_audio":
+            try Self.require(kinds, "input_audio", [.object], path)
+            hasAudio = true
+        case "image_url":
+            try Self.require(kinds, "image_url", [.object, .string], path)
+            if kinds["image_url"] == .object, urlKind != .string {
+                let path = "\(path).image_url.url"
+                throw urlKind == .null
+                    ? .missingField(path) : .invalidValue(path, "must be a string")
+            }
+            hasImages = true
+        default: break
+        }
+    }
+
+    private static func walkURL(_ walker: inout RequestWalker) -> JSONKind {
+        var kind = JSONKind.null
+        walker.enterObject()
+        while let name = walker.nextMember() {
+            if name == "url" { kind = walker.peekKind() }
+            walker.skip()
+        }
+        return kind
+    }
+
+    private static func require(
+        _ found: [String: JSONKind], _ name: String, _ allowed: [JSONKind], _ path: String
+    ) throws(APIError) {
+        let kind = found[name] ?? .null
+        if allowed.contains(kind) { return }
+        guard kind != .null else { throw .missingField("\(path).\(name)") }
+        let what = allowed.first == .string ? "a string" : "an object"
+        throw .invalidValue("\(path).\(name)", "must be \(what)")
+    }
+
+    private func walkToolCalls(_ walker: inout RequestWalker) throws(APIError) {
+        let path = "messages[\(messages.count - 1)].tool_calls"
+        var index = 0
+        walker.enterArray()
+        while walker.nextElement() {
+            try Self.walkToolCall(&walker, "\(path)[\(index)]")
+            index += 1
+        }
+    }
+
+    private static func walkToolCall(
+        _ walker: inout RequestWalker, _ path: String
+    ) throws(APIError) {
+        guard walker.peekKind() == .object else { throw .invalidValue(path, "must be an object") }
+        var function: [String: JSONKind]?
+        var kinds: [String: JSONKind] = [:]
+        walker.enterObject()
+        while let name = walker.nextMember() {
+            let kind = walker.peekKind()
+            kinds[name] = kind
+            if name == "function", kind == .object {
+                function = walkKinds(&walker)
+            } else {
+                walker.skip()
+            }
+        }
+        // A call of another kind (`custom`) is for upstreams that know it.
+        if kinds["function"] == nil, kinds["custom"] != nil { return }
+        try require(kinds, "function", [.object], path)
+        if kinds["id"] != .null, kinds["id"] != nil { try require(kinds, "id", [.string], path) }
+        try require(function ?? [:], "name", [.string], "\(path).function")
+        // An object, too: llama-server takes one, and clients of Ollama send it.
+        guard let arguments = function?["arguments"], arguments != .null else { return }
+        try require(function ?? [:], "arguments", [.string, .object], "\(path).function")
+    }
+
+    private static func walkKinds(_ walker: inout RequestWalker) -> [String: JSONKind] {
+        var kinds: [String: JSONKind] = [:]
+        walker.enterObject()
+        while let name = walker.nextMember() {
+            kinds[name] = walker.peekKind()
+            walker.skip()
+        }
+        return kinds
+    }
+}

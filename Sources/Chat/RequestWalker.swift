@@ -1,0 +1,78 @@
+// Walks a JSON text that was checked before, member by member, without building views of it.
+
+import JSON
+
+/// A cursor over checked JSON. Where `JSONScanner` would throw, this one stops: it cannot happen in text that was
+/// checked as a whole.
+struct RequestWalker {
+    // Methods take a copy of the reference: a span borrowed from `self` would bar the scanner from moving.
+    private let source: [UInt8]
+    private var scanner: JSONScanner
+
+    /// Makes a walker that stands before `value`.
+    init(before value: JSONText) {
+        source = value.source
+        scanner = JSONScanner(at: value.range.lowerBound, depthLimit: .max)
+    }
+
+    /// The kind of the value that comes next.
+    mutating func peekKind() -> JSONKind {
+        // Checked text holds no other token here; see above.
+        let text = source
+        return (try? scanner.peekKind(text.span)) ?? .null
+    }
+
+    /// Steps into the object that comes next.
+    mutating func enterObject() {
+        // As above.
+        let text = source
+        try? scanner.enterObject(text.span)
+    }
+
+    /// Steps into the array that comes next.
+    mutating func enterArray() {
+        // As above.
+        let text = source
+        try? scanner.enterArray(text.span)
+    }
+
+    /// The name of the next member, or `nil` at the end of the object.
+    ///
+    /// Names over 64 bytes come out empty: no field is called that, and none of them is worth a copy.
+    mutating func nextMember() -> String? {
+        // As above.
+        let text = source
+        guard let key = try? scanner.nextMember(text.span) else { return nil }
+        guard key.count <= 64 else { return "" }
+        let raw = source[key]
+        guard raw.contains(UInt8(ascii: "\\")) else { return String(decoding: raw, as: UTF8.self) }
+        var name: [UInt8] = []
+        appendUnescaped(source.span, key, to: &name)
+        return String(decoding: name, as: UTF8.self)
+    }
+
+    /// Whether the array has another element.
+    mutating func nextElement() -> Bool {
+        // As above.
+        let text = source
+        return (try? scanner.nextElement(text.span)) == true
+    }
+
+    /// Passes over the next value and says where it stands.
+    @discardableResult
+    mutating func skip() -> Range<Int> {
+        // As above.
+        let text = source
+        return (try? scanner.skipValue(text.span)) ?? scanner.offset..<scanner.offset
+    }
+
+    /// The text of the string that comes next, if it is one of at most 64 bytes; passes over any value.
+    mutating func shortString() -> String? {
+        let isString = peekKind() == .string
+        let range = skip()
+        guard isString, range.count <= 66 else { return nil }
+        var text: [UInt8] = []
+        appendUnescaped(source.span, (range.lowerBound + 1)..<(range.upperBound - 1), to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+}

@@ -1,0 +1,111 @@
+// Writes a chat request for llama-server and for other servers of OpenAI's API.
+
+import Chat
+import JSON
+
+/// The client's JSON as it is, but for what the proxy and the backend need otherwise.
+struct OpenAIRequestWriter {
+    private let request: ChatRequest
+    private let target: RequestTarget
+    private let parameters: RequestParameters
+    private var splice: OpenAIRequestSplice
+    private var ignored = IgnoredFields()
+
+    init(_ request: ChatRequest, _ target: RequestTarget) {
+        self.request = request
+        self.target = target
+        parameters = RequestParameters(request, target)
+        splice = OpenAIRequestSplice(request.json.source, request.members, parameters)
+    }
+
+    /// The request. The writer is spent afterwards.
+    consuming func write() throws(APIError) -> UpstreamRequest {
+        if request.model != target.upstreamModel {
+            var name: [UInt8] = []
+            name.appendJSONString(target.upstreamModel)
+            splice.set("model", [.bytes(name)])
+        }
+        askForAStream()
+        if !target.keepsDeveloperRole {
+            let edits = request.developerRoles.map {
+                OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""system""#.utf8))
+            }
+            splice.edit("messages", edits)
+        }
+        if target.kind == .llamaServer {
+            limitTokensOfLlamaServer()
+            try chooseTools()
+        } else {
+            dropAbsentLimits()
+        }
+        reportIgnored()
+        return UpstreamRequest(
+            path: "/v1/chat/completions", body: splice.finish(), ignored: ignored.names)
+    }
+
+    /// A client that leaves is noticed only by a stream, and `usage` is what the log counts; so both are always asked
+    /// for, whatever the client wants to see.
+    private mutating func askForAStream() {
+        if request["stream"]?.bool != true { splice.set("stream", "true") }
+        guard let options = request["stream_options"] else {
+            return splice.set("stream_options", #"{"include_usage":true}"#)
+        }
+        if let flag = options["include_usage"] {
+            guard flag.bool != true else { return }
+            splice.edit(
+                "stream_options", [.init(range: flag.range, replacement: Array("true".utf8))])
+        } else {
+            let start = options.range.lowerBound + 1
+            let comma = options.members.isEmpty ? "" : ","
+            let text = #""include_usage":true"# + comma
+            splice.edit(
+                "stream_options", [.init(range: start..<start, replacement: Array(text.utf8))])
+        }
+    }
+
+    /// Not every build of llama-server reads `max_completion_tokens`, so it is sent as `max_tokens` too.
+    private mutating func limitTokensOfLlamaServer() {
+        guard parameters["max_completion_tokens"]?.value.int != nil else { return }
+        let limits = ["max_completion_tokens", "max_tokens"].compactMap {
+            parameters[$0]?.value.int
+        }
+        let limit = limits.filter { $0 > 0 }.min() ?? -1
+        guard parameters["max_tokens"]?.value.int != limit else { return }
+        splice.set("max_tokens", "\(limit)")
+    }
+
+    /// −1 is llama-server's word for no limit; elsewhere the absent field says it.
+    private mutating func dropAbsentLimits() {
+        for entry in parameters.tokenLimits where entry.value.int == -1 {
+            splice.remove(entry.name)
+        }
+    }
+
+    /// llama-server reads `tool_choice` as a word and takes an object for "auto" (wire notes, section 3): a named
+    /// function becomes the only tool, and calling one is required.
+    private mutating func chooseTools() throws(APIError) {
+        let choice = try ToolChoice(parameters["tool_choice"]?.value)
+        guard choice != .other else { return ignored.insert("tool_choice") }
+        let tools = parameters["tools"]
+        guard case .only(_, let isForced) = choice,
+            let chosen = try choice.select(from: tools?.value)
+        else { return }
+        var parts: [BodyPart] = []
+        for tool in chosen {
+            parts.append(.bytes([parts.isEmpty ? UInt8(ascii: "[") : UInt8(ascii: ",")]))
+            parts.append(
+                tools?.isClients == true ? .client(tool.range) : .bytes(Array(tool.bytes)))
+        }
+        splice.set("tools", parts + [.bytes([UInt8(ascii: "]")])])
+        splice.set("tool_choice", isForced ? #""required""# : #""auto""#)
+    }
+
+    private mutating func reportIgnored() {
+        for entry in parameters.entries {
+            guard let rule = FieldRule.named(entry.name),
+                rule.handling(for: target.kind) == .ignored, !rule.isHarmless(entry.value)
+            else { continue }
+            ignored.insert(entry.name)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// A request as a backend gets it, with the client's own bytes borrowed instead of copied.
+
+public import Chat
+import JSON
+
+/// A piece of an upstream request's body.
+public enum BodyPart: Sendable, Equatable {
+    /// Bytes of our own.
+    case bytes([UInt8])
+    /// A slice of the client's body, to be sent from where it lies: images and long histories are never copied.
+    case client(Range<Int>)
+
+    /// How many bytes this piece is long.
+    var count: Int {
+        switch self {
+        case .bytes(let bytes): bytes.count
+        case .client(let range): range.count
+        }
+    }
+}
+
+/// What is sent to a backend for one chat request.
+public struct UpstreamRequest: Sendable, Equatable {
+    /// The path to post to, below the backend's URL.
+    public let path: String
+    /// The body in order; JSON.
+    public let body: [BodyPart]
+    /// The fields this backend cannot honour, for `x-sluice-ignored`: safe to stand in a header.
+    public let ignored: [String]
+
+    /// The length of the body in bytes, for `Content-Length`.
+    public var contentLength: Int { body.reduce(0) { $0 + $1.count } }
+
+    /// The whole body, put together; `client` is the body the request was made from.
+    public func bytes(client: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(contentLength)
+        for part in body {
+            switch part {
+            case .bytes(let own): bytes += own
+            case .client(let range): bytes += client[range]
+            }
+        }
+        return bytes
+    }
+}
+
+/// Writes `request` for a backend of `target`'s kind.
+///
+/// A pure function of its arguments, so that a retry on another backend simply asks again.
+///
+/// - Throws: `unsupported_parameter` or `invalid_value` where ignoring a field would change what the answer means.
+///   Another backend of a pool may still take the request.
+public func makeUpstreamRequest(
+    _ request: ChatRequest, for target: RequestTarget
+) throws(APIError) -> UpstreamRequest {
+    switch target.kind {
+    case .llamaServer, .openAI: try OpenAIRequestWriter(request, target).write()
+    case .ollama: try OllamaRequestWriter(request, target).write()
+    }
+}
