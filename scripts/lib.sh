@@ -1,0 +1,78 @@
+# Shared by the scripts of this folder: where things are, progress lines, and the end of processes we started.
+# Sourced by bash, not run.
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# One cache for all clones: the Python packages and the tiny models are the same everywhere.
+cache=${SLUICE_CACHE:-${XDG_CACHE_HOME:-${HOME:-$project/.cache}/.cache}/sluice}
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    say "error: $*"
+    exit 1
+}
+
+# Prints the header comment of the calling script (from line 2 to the first line that is not a comment).
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }
+
+# step TEXT COMMAND...: runs the command between a line that says what begins and one that says how long it took.
+step() {
+    local text=$1 start=$SECONDS
+    shift
+    say "==> $text"
+    "$@" || {
+        local status=$?
+        say "==> $text: FAILED after $((SECONDS - start)) s"
+        return $status
+    }
+    say "==> $text: $((SECONDS - start)) s"
+}
+
+# The virtual environment that scripts/setup makes; another list of packages is another folder.
+environment=$cache/python-$(cksum <"$project/scripts/requirements.txt" | cut -d' ' -f1)
+python=$environment/bin/python
+
+# Processes started by `background`, ended by `end_background` in reverse order: by id, never by name.
+started=()
+background() {
+    if command -v setpriv >/dev/null; then
+        setpriv --pdeathsig TERM -- "$@" & # ends with this script even when that is killed
+    else
+        "$@" &
+    fi
+    started+=($!)
+}
+end_background() {
+    local i pid
+    for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+        pid=${started[i]}
+        kill -TERM "$pid" 2>/dev/null || continue
+        for _ in {1..50}; do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    done
+    started=()
+    return 0
+}
+
+# wait_for_url FILE PID SECONDS: prints the first http://127.0.0.1:PORT that the process writes into FILE.
+wait_for_url() {
+    local file=$1 pid=$2 tries=$(($3 * 20)) url
+    for ((; tries > 0; tries--)); do
+        url=$(grep -om1 'http://127\.0\.0\.1:[0-9]*' "$file" 2>/dev/null) && {
+            printf '%s\n' "$url"
+            return 0
+        }
+        kill -0 "$pid" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+
+# Debian's compiler or the one that comes with Swift.
+build_benchmarks() {
+    command -v cc >/dev/null && make -sC "$project/Benchmarks" || make -sC "$project/Benchmarks" CC=clang
+}
