@@ -34,7 +34,7 @@ struct Socket: ~Copyable {
     /// Small writes leave at once: nothing waits for company.
     borrowing func sendWithoutDelay() {
         // Unix sockets have no such option, and need none: so the result does not matter.
-        setOption(Int32(IPPROTO_TCP.rawValue), TCP_NODELAY, 1)
+        setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     }
 
     borrowing func setOption(_ level: Int32, _ name: Int32, _ value: Int32) {
@@ -66,7 +66,7 @@ struct Socket: ~Copyable {
     borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
         while true {
             let count = unsafe Glibc.send(
-                descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+                descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count >= 0 { return .bytes(count) }
             switch errno {
             case EINTR: continue

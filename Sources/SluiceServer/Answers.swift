@@ -61,10 +61,15 @@ extension APIError {
     }
 
     /// A whole completion that does not fit into what we are willing to hold.
-    static func completionTooLong(_ error: CompletionError, _ backend: String) -> APIError {
-        APIError(
-            .upstreamProtocol,
-            "The answer of the backend '\(backend)' cannot be assembled: \(error.words). Ask for a stream instead.")
+    static func cannotAssemble(_ error: CompletionError, _ backend: String) -> APIError {
+        switch error {
+        case .tooLong(let limit):
+            APIError(
+                .upstreamProtocol,
+                "The answer of the backend '\(backend)' is longer than \(limit) bytes. Ask for a stream."
+            )
+        case .malformedChunk: .internalFault("The answer could not be put together.")
+        }
     }
 }
 

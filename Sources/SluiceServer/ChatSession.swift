@@ -151,7 +151,7 @@ final class ChatSession {
         let accept = candidate.dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
         let head = upstreamHead(
             "POST", candidate.upstream.path, to: backend.settings,
-            bodyLength: candidate.upstream.body.map(\.count).reduce(0, +), accept: accept,
+            bodyLength: candidate.upstream.contentLength, accept: accept,
             identity: identity)
         call = Call(
             on: worker.loop, to: backend.addresses, CallRequest(head: head, body: body),
@@ -196,17 +196,12 @@ final class ChatSession {
 
     private func assemble() {
         guard !worker.lines.isEmpty else { return }
-        let bytes = worker.lines.bytes.span
-        var start = 0
-        for i in 0..<bytes.count where bytes[i] == 0x0A {
-            do throws(CompletionError) {
-                try assembler?.take(chunk: bytes.extracting(start..<i))
-            } catch {
-                failure = .completionTooLong(error, candidate.backend.name)
-                happened(.upstreamFailed(.upstreamProtocol))
-                break
-            }
-            start = i + 1
+        do throws(CompletionError) {
+            let lines = worker.lines.bytes
+            try assembler?.take(lines: lines.span)
+        } catch {
+            failure = .cannotAssemble(error, candidate.backend.name)
+            happened(.upstreamFailed(.upstreamProtocol))
         }
         worker.lines.reset()
     }

@@ -1,7 +1,9 @@
-// `sluice --check`: asks the backends once and tells what is there.
+// `sluice --check` and `sluice models`: asks once and tells what is there.
 
 public import Configuration
 internal import EventLoop
+internal import HTTPTransport
+internal import JSON
 
 /// Asks every backend of a valid configuration once.
 ///
@@ -21,4 +23,38 @@ public func checkBackends(_ configuration: Configuration) -> (report: String, is
         for model in backend.models where backend.isUp { report += "  \(model.id)\n" }
     }
     return (report, answers.allSatisfy(\.isUp))
+}
+
+/// Asks the Sluice that runs at the configuration's first address for its models.
+///
+/// - Returns: the names, a line each, or why there are none.
+public func askForModels(_ configuration: Configuration) -> (report: String, isFine: Bool) {
+    guard let address = configuration.listen.first else { return ("", false) }
+    let loop = Loop()
+    var result = FetchResult.failed("it was not asked")
+    do throws(SocketError) {
+        let addresses = try Server.socketAddresses(of: address)
+        var head = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
+        if let key = configuration.keys.first { head += "Authorization: Bearer \(key.key.text)\r\n" }
+        let fetch = Fetch(
+            on: loop, to: addresses, CallRequest(head: Array((head + "\r\n").utf8)),
+            within: .seconds(5)
+        ) {
+            result = $0
+            loop.stop()
+        }
+        fetch.start()
+        loop.run()
+    } catch {
+        return (error.message + "\n", false)
+    }
+    switch result {
+    case .failed(let why): return ("No Sluice answers at \(address): \(why)\n", false)
+    case .answered(let head, let body):
+        // Whatever is not JSON is not a list of models.
+        guard head.status == 200, let list = try? JSONText(body)["data"]?.elements else {
+            return ("\(address) answered with status \(head.status)\n", false)
+        }
+        return (list.compactMap { $0["id"]?.string }.map { $0 + "\n" }.joined(), true)
+    }
 }

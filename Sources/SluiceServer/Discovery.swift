@@ -60,6 +60,7 @@ final class Probe {
     private var timer: Timer?
     /// Found in this round.
     private var found: BackendState
+    private var version: String?
     /// For Ollama: models whose abilities are still to be asked.
     private var unasked: [String] = []
 
@@ -92,6 +93,8 @@ final class Probe {
                 if state.settings.kind == .auto {
                     found.kind = Self.kind(server: head.value(for: "server"), head.status, body)
                 }
+                // Only Ollama answers with its version; from others this is nothing.
+                version = (try? JSONText(body))?["version"]?.string
                 askForModels()
             }
         }
@@ -176,7 +179,7 @@ final class Probe {
                 // Not knowing is a state of its own; it is asked again in the next round.
                 let json = try? JSONText(body)
             {
-                found.capabilities[model] = OllamaCapabilities(showing: json)
+                found.capabilities[model] = OllamaCapabilities(showing: json, version: version)
             }
             askForNextAbility()
         }

@@ -3,6 +3,7 @@
 internal import EventLoop
 internal import Framing
 internal import HTTPTransport
+internal import JSON
 
 /// What became of a fetch.
 enum FetchResult {
@@ -47,7 +48,7 @@ final class Fetch: CallObserver {
         guard self.body.count + body.count <= Self.bodyLimit else {
             return finish(.failed("the answer is longer than \(Self.bodyLimit) bytes"))
         }
-        body.withUnsafeBufferPointer { self.body.append(contentsOf: $0) }
+        self.body.append(body)
     }
 
     func callEnded(_ call: Call) {

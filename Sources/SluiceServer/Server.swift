@@ -158,12 +158,10 @@ public final class Server {
     }
 
     private func logChange(_ old: BackendState, _ new: BackendState) {
-        switch (old.isUp, new.isUp) {
-        case (_, true) where !old.isUp || old.models != new.models:
+        if new.isUp, !old.isUp || old.models != new.models {
             log.write(.info, "backend \(new.name) is up: \(new.summary)")
-        case (true, false), (false, false) where old.problem != new.problem:
+        } else if !new.isUp, old.isUp || old.problem != new.problem {
             log.write(.warning, "backend \(new.name) is down: \(new.summary)")
-        default: break
         }
     }
 
@@ -191,7 +189,7 @@ public final class Server {
 
     // MARK: - Parts
 
-    private static func socketAddresses(
+    static func socketAddresses(
         of address: ListenAddress
     ) throws(SocketError) -> [SocketAddress] {
         switch address {

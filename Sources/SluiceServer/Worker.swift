@@ -6,6 +6,7 @@ internal import Dialects
 internal import EventLoop
 internal import Framing
 internal import HTTPTransport
+internal import JSON
 internal import Observability
 internal import Relay
 
@@ -212,25 +213,30 @@ final class Worker {
                     .upstreamProtocol,
                     "The backend '\(name)' sent an event of more than \(limit) bytes.")
             )
-        case .reported(let json):
-            return (
-                .upstreamFailed,
-                apiError(forErrorValue: json, backend: name, kind: candidate.upstreamKind)
-            )
+        case .reported(let json): return (.upstreamFailed, reported(json, name))
         }
+    }
+
+    /// An error the upstream told inside its stream.
+    private func reported(_ json: [UInt8], _ name: String) -> APIError {
+        // The decoder has read it as JSON already.
+        guard let value = try? JSONText(json) else {
+            return APIError(.upstreamFailed, "The backend '\(name)' failed.")
+        }
+        return apiError(forErrorValue: value, backend: name)
     }
 
     /// What an answer that is no stream means.
     func translate(_ head: ResponseHead, _ body: [UInt8], _ candidate: Candidate) -> APIError {
+        let name = candidate.backend.name
         if head.status < 400 {
             return APIError(
-                .upstreamProtocol,
-                "The backend '\(candidate.backend.name)' answered with status \(head.status).")
+                .upstreamProtocol, "The backend '\(name)' answered with status \(head.status).")
         }
-        return apiError(
-            forUpstreamStatus: head.status, contentType: head.value(for: "content-type"),
-            body: body, retryAfter: head.value(for: "retry-after"),
-            backend: candidate.backend.name, kind: candidate.upstreamKind)
+        let failure = UpstreamFailure(
+            status: head.status, contentType: head.value(for: "content-type"), body: body,
+            retryAfter: head.value(for: "retry-after"))
+        return apiError(for: failure, backend: name)
     }
 
     /// The error for an ending that nobody described closer.

@@ -1,5 +1,5 @@
-// The program: arguments, then the server.
+// The program's first line. Top-level code is bound to the main actor, so there is no more of it than this.
 
-import SluiceServer
+import Glibc
 
-exitProcess(runSluice(arguments: Array(CommandLine.arguments.dropFirst())))
+exit(Program(arguments: Array(CommandLine.arguments.dropFirst())).run().rawValue)

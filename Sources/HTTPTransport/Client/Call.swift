@@ -206,7 +206,7 @@ public struct CallRequest: Sendable {
         guard let transfer = unsafe socket?.receive(into: loop.scratch) else { return }
         switch transfer {
         case .bytes(let count):
-            unsafe parse(Span(_unsafeBytes: .init(rebasing: loop.scratch[..<count])))
+            loop.withScratch(count) { parse($0) }
         case .wouldBlock: return
         case .ended, .failed: upstreamClosed()
         }

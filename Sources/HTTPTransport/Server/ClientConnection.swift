@@ -106,7 +106,7 @@ internal import Glibc
             guard case .reading = phase else { return }
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
-                unsafe parse(Span(_unsafeBytes: .init(rebasing: server.loop.scratch[..<count])))
+                server.loop.withScratch(count) { parse($0) }
                 // A short read has emptied the socket; what comes later is a new edge, except for
                 // an end of stream that was seen together with these bytes.
                 if count < Loop.scratchBytes, !seen.contains(.closed) { return }
@@ -134,7 +134,7 @@ internal import Glibc
             case .refused(let refusal): refuse(.request(refusal))
             }
         }
-        if i < bytes.count, case .replying = phase { unread.append(bytes.extracting(i..<bytes.count)) }
+        if i < bytes.count, case .replying = phase { unread.append(bytes: bytes.extracting(i..<bytes.count)) }
     }
 
     private func take(_ head: RequestHead) {
@@ -151,7 +151,7 @@ internal import Glibc
             // Not all of a declared length at once: a head is cheap to send, memory is not.
             body.reserveCapacity(min(length, 1 << 20))
         }
-        body.append(part)
+        body.append(bytes: part)
     }
 
     /// A whole request is there: evhttp parses its canonical head, and the handler gets it.
@@ -175,7 +175,8 @@ internal import Glibc
             // evhttp has answered by itself, which the gate's rules leave no reason for.
             return drop()
         }
-        let exchange = Exchange(connection: self, request: request, head: head, body: body)
+        let exchange = unsafe Exchange(
+            connection: self, request: request, head: head, body: body)
         phase = .replying(exchange)
         server.handler(exchange)
     }
@@ -184,7 +185,7 @@ internal import Glibc
         while unread.count < Self.unreadLimit {
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
-                unread.append(contentsOf: unsafe server.loop.scratch[..<count])
+                server.loop.withScratch(count) { unread.append(bytes: $0) }
             case .wouldBlock: return
             case .ended, .failed: return clientLeft()
             }
@@ -231,17 +232,16 @@ internal import Glibc
             unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
             return flush()
         }
-        guard let sent = unsafe socket?.send(bytes) else { return }
-        switch sent {
-        case .bytes(let count) where count == unsafe bytes.count: return
+        switch unsafe socket?.send(bytes) {
         case .bytes(let count):
+            if count == bytes.count { return }
             unsafe evbuffer_add(output, bytes.baseAddress?.advanced(by: count), bytes.count - count)
             // The socket took a part, so it is full: it will tell when there is room.
             flush()
         case .wouldBlock:
             unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
             waitForRoom()
-        case .ended, .failed: clientLeft()
+        case .ended, .failed, nil: clientLeft()
         }
     }
 
@@ -250,7 +250,10 @@ internal import Glibc
     }
 
     /// Bytes that the client has not taken yet.
-    var unsentBytes: Int { unsafe evbuffer_get_length(bufferevent_get_output(stream)) }
+    var unsentBytes: Int {
+        guard let output = unsafe bufferevent_get_output(stream) else { return 0 }
+        return unsafe evbuffer_get_length(output)
+    }
 
     private func waitForRoom() {
         if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
@@ -284,7 +287,7 @@ internal import Glibc
     /// The last byte of the answer is in the kernel's hands.
     private func finish(_ exchange: Exchange) {
         server.bodyBytes -= exchange.bodyBytes
-        exchange.handBack(stream)
+        unsafe exchange.handBack(stream)
         phase = .reading
         exchange.observer?.replyDelivered()
         guard case .reading = phase else { return }

@@ -2,7 +2,7 @@
 
 internal import CLibevent
 internal import EventLoop
-public import Framing
+internal import Framing
 internal import Glibc
 public import HTTPTypes
 
@@ -91,6 +91,9 @@ public protocol ExchangeObserver: AnyObject {
         if case .awaitingReply = state { false } else { true }
     }
 
+    /// Whether the client has not taken all that it was sent.
+    public var hasUnsentBytes: Bool { isOpen && connection.unsentBytes > 0 }
+
     var isComplete: Bool {
         if case .complete = state { true } else { false }
     }
@@ -103,14 +106,14 @@ public protocol ExchangeObserver: AnyObject {
         if closing { keepsConnection = false }
         state = .complete(streamed: false)
         addFields(reply.fields)
-        unsafe add("Content-Length", "\(reply.body.count)")
+        add("Content-Length", "\(reply.body.count)")
         guard let buffer = unsafe evbuffer_new() else { return connection.drop() }
         if method != .head {
             unsafe reply.body.withUnsafeBytes {
                 _ = unsafe evbuffer_add(buffer, $0.baseAddress, $0.count)
             }
         }
-        unsafe evhttp_send_reply(request, Int32(reply.status), reason(reply.status), buffer)
+        unsafe evhttp_send_reply(request, Int32(reply.status), Self.reason(reply.status), buffer)
         unsafe evbuffer_free(buffer)
         hideConnectionField()
         connection.flush()
@@ -181,11 +184,11 @@ public protocol ExchangeObserver: AnyObject {
     func connectionDropped() { state = .over }
 
     private func addFields(_ fields: [Reply.HeaderLine]) {
-        for field in fields { unsafe add(field.name, field.value) }
+        for field in fields { add(field.name, field.value) }
         if !keepsConnection {
-            unsafe add("Connection", "close")
+            add("Connection", "close")
         } else if isHTTP10 {
-            unsafe add("Connection", "keep-alive")
+            add("Connection", "keep-alive")
         }
     }
 
@@ -199,12 +202,15 @@ public protocol ExchangeObserver: AnyObject {
         _ = unsafe evhttp_remove_header(request.pointee.output_headers, "Connection")
     }
 
-    private func reason(_ status: Int) -> String { Status.reasonPhrase(for: status) }
+
+    private static func reason(_ status: Int) -> String {
+        "\(Status(rawValue: status).reasonPhrase)"
+    }
 
     /// Appends a whole answer to a request that no exchange was made of; the connection closes after it.
     static func appendClosingReply(_ reply: Reply, to bytes: inout [UInt8]) {
         func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
-        add("HTTP/1.1 \(reply.status) \(Status.reasonPhrase(for: reply.status))\r\n")
+        add("HTTP/1.1 \(reply.status) \(reason(reply.status))\r\n")
         for field in reply.fields { add("\(field.name): \(field.value)\r\n") }
         add("Content-Length: \(reply.body.count)\r\nConnection: close\r\n\r\n")
         bytes.append(contentsOf: reply.body)

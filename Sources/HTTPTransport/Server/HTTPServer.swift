@@ -168,7 +168,7 @@ internal import Glibc
                 let stream = unsafe bufferevent_socket_new(
                     base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
             else { return nil }
-            server.newcomers.append(ClientConnection(stream: stream, server: server))
+            unsafe server.newcomers.append(ClientConnection(stream: stream, server: server))
             server.adoption?.fireThisTurn()
             return unsafe stream
         }

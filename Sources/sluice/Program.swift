@@ -1,0 +1,98 @@
+// What the command line asks for, done: wiring, no logic.
+
+import Configuration
+import ConfigurationFile
+import Glibc
+import SluiceServer
+
+/// The exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
+enum ExitCode: Int32 {
+    case fine = 0
+    case failed = 1
+    case wrongUsage = 2
+}
+
+/// One run of `sluice`.
+struct Program {
+    let arguments: [String]
+
+    func run() -> ExitCode {
+        let options: CommandLineOptions
+        do throws(CommandLineError) {
+            options = try CommandLineOptions(arguments)
+        } catch {
+            return fail(.wrongUsage, "\(error)\nsluice --help tells all options.")
+        }
+        switch options.command {
+        case .help:
+            print(CommandLineOptions.help, terminator: "")
+            return .fine
+        case .version:
+            print("sluice \(Version.number)")
+            return .fine
+        case .top: return fail(.failed, "sluice top is not built yet; the log has a line for each request")
+        case .models, .serve: return withConfiguration(options)
+        }
+    }
+
+    private func withConfiguration(_ options: CommandLineOptions) -> ExitCode {
+        var configuration: Configuration
+        var isSearching = false
+        do {
+            let file = try options.configurationFile.map {
+                try loadConfiguration(path: $0, environment: Self.environment())
+            }
+            configuration = try (file ?? Configuration()).applying(options)
+            if configuration.backends.isEmpty {
+                configuration.backends = try Configuration.localBackends(
+                    ollamaHost: Self.variable("OLLAMA_HOST"))
+                isSearching = true
+            }
+        } catch {
+            return fail(.wrongUsage, "\(error)")
+        }
+        switch options.command {
+        case .models: return report(askForModels(configuration))
+        case .serve where options.isCheck: return report(checkBackends(configuration))
+        case .serve, .help, .version, .top: return serve(configuration, isSearching)
+        }
+    }
+
+    private func serve(_ configuration: Configuration, _ isSearching: Bool) -> ExitCode {
+        do throws(StartError) {
+            try Server(configuration, isSearching: isSearching).run()
+            return .fine
+        } catch {
+            return fail(.failed, error.message)
+        }
+    }
+
+    private func report(_ result: (report: String, isFine: Bool)) -> ExitCode {
+        print(result.report, terminator: "")
+        return result.isFine ? .fine : .failed
+    }
+
+    private func fail(_ code: ExitCode, _ message: String) -> ExitCode {
+        var text = message.split(separator: "\n").map { "sluice: \($0)\n" }.joined()
+        text.withUTF8 { _ = unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        return code
+    }
+
+    private static func variable(_ name: String) -> String? {
+        // The environment is read before any thread is made, and never changed.
+        guard let value = unsafe getenv(name) else { return nil }
+        return unsafe String(cString: value)
+    }
+
+    private static func environment() -> [String: String] {
+        var variables: [String: String] = [:]
+        var entry = unsafe environ
+        while let text = unsafe entry.pointee {
+            let parts = unsafe String(cString: text).split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+            unsafe entry += 1
+        }
+        return variables
+    }
+}
