@@ -4,9 +4,10 @@ import HTTPTypes
 
 /// A strict parser for the requests of one connection, one after the other.
 ///
-/// It is pulled: give it what was read and call `next` until it needs more. Where a read ended makes no
-/// difference to what comes out. What the standard lets a lenient reader repair is refused, because the
-/// server behind may repair it differently, and then a second request hides in the first.
+/// It is pulled: give it what was read and call `next` until it needs more. Where a read ended
+/// makes no difference to what comes out. What the standard lets a lenient reader repair is
+/// refused, because the server behind may repair it differently, and then a second request hides in
+/// the first.
 ///
 ///     var i = 0
 ///     while true {
@@ -54,12 +55,13 @@ public struct HTTPRequestParser: Sendable {
         case refused(RequestRefusal)
     }
 
-    /// RFC 9112 section 2.2 asks to ignore "at least one" empty line before a request line: old clients sent one
-    /// after a body. Two allow for a client that ends its body with one and begins its request with another.
+    /// RFC 9112 section 2.2 asks to ignore "at least one" empty line before a request line: old
+    /// clients sent one after a body. Two allow for a client that ends its body with one and begins
+    /// its request with another.
     private static let toleratedEmptyLines = 2
 
-    /// Extensions of all chunks of a body may take this much and one byte more for each byte of data, so that
-    /// a body of tiny chunks is no way to keep us reading what is thrown away.
+    /// Extensions of all chunks of a body may take this much and one byte more for each byte of
+    /// data, so that a body of tiny chunks is no way to keep us reading what is thrown away.
     private static let freeExtensionBytes = 16 * 1024
 
     private let limits: RequestLimits
@@ -82,8 +84,8 @@ public struct HTTPRequestParser: Sendable {
         builder = RequestHeadBuilder(limits: limits)
     }
 
-    /// Whether it stands between two requests and not one byte of the next has come. An ignored empty line is
-    /// no part of a request.
+    /// Whether it stands between two requests and not one byte of the next has come. An ignored
+    /// empty line is no part of a request.
     public var isIdle: Bool {
         if case .requestLine = state { line.isEmpty } else { false }
     }
@@ -107,7 +109,8 @@ public struct HTTPRequestParser: Sendable {
 
     /// The next step in `bytes` from `i`, which moves over what was taken.
     ///
-    /// The cost is linear in the bytes however they are cut; what is kept between calls is within the limits.
+    /// The cost is linear in the bytes however they are cut; what is kept between calls is within
+    /// the limits.
     public mutating func next(_ bytes: Span<UInt8>, _ i: inout Int) -> Step {
         do throws(RequestRefusal) {
             while true {
@@ -213,8 +216,8 @@ public struct HTTPRequestParser: Sendable {
         state = chunk.size == 0 ? .trailers : .chunk(remaining: Int(chunk.size))
     }
 
-    /// Trailers are held to the rules of fields and dropped: merged into a head (RFC 9110 section 6.5.1 warns of
-    /// it) they could bring in credentials or a second `Host` after the checks.
+    /// Trailers are held to the rules of fields and dropped: merged into a head (RFC 9110 section
+    /// 6.5.1 warns of it) they could bring in credentials or a second `Host` after the checks.
     private mutating func takeTrailer(_ line: Span<UInt8>) throws(RequestRefusal) {
         guard !line.isEmpty else {
             state = .complete

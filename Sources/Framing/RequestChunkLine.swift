@@ -2,11 +2,12 @@
 
 import HTTPTypes
 
-/// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1). Extensions are checked and forgotten: section 7.1.1 asks
-/// recipients to ignore those they do not know, and what is not one may be a smuggled request.
+/// `chunk-size [ chunk-ext ]` (RFC 9112 section 7.1). Extensions are checked and forgotten: section
+/// 7.1.1 asks recipients to ignore those they do not know, and what is not one may be a smuggled
+/// request.
 struct RequestChunkLine {
-    /// Longest such line, without CRLF. Sixteen digits hold any size, and known extensions (signatures of
-    /// object stores) take about a hundred bytes.
+    /// Longest such line, without CRLF. Sixteen digits hold any size, and known extensions
+    /// (signatures of object stores) take about a hundred bytes.
     static let limitBytes = 1024
 
     /// How many bytes the chunk has; 0 is the last one.
@@ -17,6 +18,8 @@ struct RequestChunkLine {
     init(_ line: Span<UInt8>) throws(RequestRefusal) {
         var size: UInt64 = 0
         var digits = 0
+        // Nothing is repaired here: a sign, a space or `0x` is read as a size by some and as zero by
+        // others, and a zero ends the body.
         while digits < line.count, let value = line[digits].hexDigitValue {
             guard digits < 16 else { throw .malformedChunkSize }
             size = size << 4 | UInt64(value)
@@ -39,7 +42,8 @@ struct RequestChunkLine {
             guard skip(UInt8(ascii: ";"), bytes, &i) else { return false }
             skipWhitespace(bytes, &i)
             guard skipToken(bytes, &i) else { return false }
-            // White space here belongs to a value or to the next extension; at the end it belongs to nothing.
+            // White space here belongs to a value or to the next extension; at the end it belongs
+            // to nothing.
             var ahead = i
             skipWhitespace(bytes, &ahead)
             guard skip(UInt8(ascii: "="), bytes, &ahead) else { continue }
@@ -66,7 +70,8 @@ struct RequestChunkLine {
         return i > start
     }
 
-    /// A `quoted-string` of RFC 9110 section 5.6.4; the line holds no byte that could not stand in one.
+    /// A `quoted-string` of RFC 9110 section 5.6.4; the line holds no byte that could not stand in
+    /// one.
     private static func skipQuotedString(_ bytes: Span<UInt8>, _ i: inout Int) -> Bool {
         guard skip(UInt8(ascii: "\""), bytes, &i) else { return false }
         while i < bytes.count {

@@ -2,15 +2,16 @@
 
 import HTTPTypes
 
-/// `field-name ":" OWS field-value OWS` (RFC 9112 section 5), as places in the line. That the line holds no
-/// control bytes has been seen to by `RequestLineCollector`.
+/// `field-name ":" OWS field-value OWS` (RFC 9112 section 5), as places in the line. That the line
+/// holds no control bytes has been seen to by `RequestLineCollector`.
 struct RequestFieldLine {
     let name: Range<Int>
     let value: Range<Int>
 
     init(_ line: Span<UInt8>) throws(RequestRefusal) {
-        // Section 5.2: a line that begins with white space continues the one before it. That form is obsolete,
-        // and readers disagree about it; before the first field (section 2.2) it hides the line altogether.
+        // Section 5.2: a line that begins with white space continues the one before it. That form
+        // is obsolete, and readers disagree about it; before the first field (section 2.2) it hides
+        // the line altogether.
         if line.count > 0, line[0].isHTTPWhitespace { throw .foldedField }
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { throw .fieldWithoutColon }
         guard line.extracting(0..<colon).isHTTPToken else {

@@ -6,7 +6,8 @@ public import HTTPTypes
 public struct RequestLimits: Sendable, Hashable {
     /// Bytes of the request line, without its CRLF; more is a 414.
     public var requestLine: Int
-    /// Bytes of the request line and all field lines with their ends; more is a 431. Trailers may take as much.
+    /// Bytes of the request line and all field lines with their ends; more is a 431. Trailers may
+    /// take as much.
     public var head: Int
     /// Field lines in a head; more is a 431. Trailers may have as many.
     public var headFields: Int
@@ -38,11 +39,12 @@ public struct RequestHead: Sendable, Hashable {
     public let method: Method
     /// Path and query as received, beginning with exactly one slash; `*` only with OPTIONS.
     public let target: String
-    /// The head to be read by the server behind: always HTTP/1.1, fields `Name: value` in the order received and
-    /// spelled as received. Fields that concern only this connection or this body are left out (`Connection`,
-    /// `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding`, `Content-Length`, `Expect`,
-    /// `HTTP2-Settings`). `Upgrade` comes last, and only if `Connection` names it. Methods that define content
-    /// get `Content-Length: 0`: the body travels beside the head, never behind it.
+    /// The head to be read by the server behind: always HTTP/1.1, fields `Name: value` in the order
+    /// received and spelled as received. Fields that concern only this connection or this body are
+    /// left out (`Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`,
+    /// `Transfer-Encoding`, `Content-Length`, `Expect`, `HTTP2-Settings`). `Upgrade` comes last,
+    /// and only if `Connection` names it. Methods that define content get `Content-Length: 0`: the
+    /// body travels beside the head, never behind it.
     ///
     /// At most `headFields + 19` bytes longer than what was received.
     public let canonical: [UInt8]
@@ -50,10 +52,11 @@ public struct RequestHead: Sendable, Hashable {
     public let isHTTP10: Bool
     /// Whether the client wishes to go on using the connection (RFC 9112 section 9.3).
     public let keepsAlive: Bool
-    /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
+    /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 section
+    /// 10.1.1).
     public let expectsContinue: Bool
-    /// Whether the client asks for a WebSocket (RFC 6455 section 4.1). The method and the handshake's own fields
-    /// are the endpoint's to check.
+    /// Whether the client asks for a WebSocket (RFC 6455 section 4.1). The method and the
+    /// handshake's own fields are the endpoint's to check.
     public let wantsUpgrade: Bool
     /// How the body that follows is framed. Any method may have one; it is never read as a request.
     public let body: BodyFraming

@@ -2,8 +2,8 @@
 
 import HTTPTypes
 
-/// Takes a request line, then field lines, then makes the head. Each line is checked and rewritten when it is
-/// complete, so nothing is kept twice and nothing is read again.
+/// Takes a request line, then field lines, then makes the head. Each line is checked and rewritten
+/// when it is complete, so nothing is kept twice and nothing is read again.
 struct RequestHeadBuilder: Sendable {
     private let limits: RequestLimits
     private var method = Method.get
@@ -12,6 +12,7 @@ struct RequestHeadBuilder: Sendable {
     private var canonical: [UInt8] = []
     // `Upgrade` fields wait here until it is known whether `Connection` names them.
     private var upgradeFields: [UInt8] = []
+    // As received, dropped fields and white space included: the limit is on what a client may send.
     private var lineBytes = 0
     private var fieldCount = 0
     private var contentLength: Int?
@@ -43,14 +44,16 @@ struct RequestHeadBuilder: Sendable {
         lineBytes = line.count + 2
         guard lineBytes <= limits.head else { throw .headTooLarge(limitBytes: limits.head) }
         let space = UInt8(ascii: " ")
-        // Section 3 allows lenient readers to divide at any white space; that is how two readers come to see two
-        // different targets, so there must be exactly two spaces here.
+        // Section 3 allows lenient readers to divide at any white space; that is how two readers
+        // come to see two different targets, so there must be exactly two spaces here.
         guard let first = line.firstIndex(of: space),
             let second = line.firstIndex(of: space, from: first + 1),
             line.firstIndex(of: space, from: second + 1) == nil, first > 0, second > first + 1
         else { throw .malformedRequestLine }
         let methodName = line.extracting(0..<first)
         guard methodName.isHTTPToken else { throw .malformedMethod }
+        // The version before the method's meaning: whoever does not speak HTTP/1 is told so, and is
+        // not told to try another method.
         isHTTP10 = try Self.isHTTP10(line.extracting((second + 1)..<line.count))
         guard let known = Method(methodName) else { throw .methodNotImplemented }
         method = known
@@ -77,6 +80,7 @@ struct RequestHeadBuilder: Sendable {
         case .host:
             guard seen.insert(.host).inserted else { throw .repeatedHost }
             guard Authority(value) != nil else { throw .malformedHost }
+        // From here on, fields that end with this hop: read, and left out of the canonical head.
         case .contentLength: return try readContentLength(value)
         case .transferEncoding: return try readTransferEncoding(value)
         case .connection: return try readConnection(value)
@@ -89,8 +93,8 @@ struct RequestHeadBuilder: Sendable {
         Self.append(line, field, to: &canonical)
     }
 
-    /// Makes the head once its last line is in. What only the whole can tell is checked here: first what makes
-    /// the head unreadable (400), then what is readable but cannot be done.
+    /// Makes the head once its last line is in. What only the whole can tell is checked here: first
+    /// what makes the head unreadable (400), then what is readable but cannot be done.
     mutating func finish() throws(RequestRefusal) -> RequestHead {
         if !isHTTP10, !seen.contains(.host) { throw .missingHost }
         if seen.contains(.otherCodings) { throw .transferCodingNotImplemented }
@@ -108,7 +112,8 @@ struct RequestHeadBuilder: Sendable {
         return RequestHead(
             method: method, target: target, canonical: canonical, isHTTP10: isHTTP10,
             keepsAlive: !seen.contains(.close) && (!isHTTP10 || seen.contains(.keepAlive)),
-            // Section 10.1.1: the expectation must be ignored in HTTP/1.0, and means nothing without a body.
+            // Section 10.1.1: the expectation must be ignored in HTTP/1.0, and means nothing
+            // without a body.
             expectsContinue: seen.contains(.continueExpected) && !isHTTP10 && body != .none,
             wantsUpgrade: upgrades && seen.contains(.webSocket), body: body)
     }
@@ -121,14 +126,16 @@ struct RequestHeadBuilder: Sendable {
         throw .unsupportedVersion
     }
 
-    /// Origin-form, or `*` with OPTIONS. Absolute-form, which section 3.2.2 wants servers to take, is refused:
-    /// only proxies get it, and its host would compete with the `Host` field that access is decided by.
+    /// Origin-form, or `*` with OPTIONS. Absolute-form, which section 3.2.2 wants servers to take,
+    /// is refused: only proxies get it, and its host would compete with the `Host` field that
+    /// access is decided by.
     private static func checkTarget(
         _ target: Span<UInt8>, of method: Method
     ) throws(RequestRefusal) {
         if method == .options, target.equals("*") { return }
         let slash = UInt8(ascii: "/")
-        // The server behind would take what follows a double slash for a host and drop it from the path.
+        // The server behind would take what follows a double slash for a host and drop it from the
+        // path.
         guard target[0] == slash, target.count == 1 || target[1] != slash else {
             throw .malformedTarget
         }
@@ -138,7 +145,8 @@ struct RequestHeadBuilder: Sendable {
     // MARK: - Fields with a meaning here
 
     private mutating func readContentLength(_ value: Span<UInt8>) throws(RequestRefusal) {
-        // RFC 9112 section 6.3 lets equal duplicates pass; nobody honest sends them, so they do not.
+        // RFC 9112 section 6.3 lets equal duplicates pass; nobody honest sends them, so they do
+        // not.
         guard contentLength == nil else { throw .repeatedContentLength }
         guard let length = value.decimalValue else { throw .malformedContentLength }
         guard seen.isDisjoint(with: [.chunked, .otherCodings]) else {
@@ -149,6 +157,8 @@ struct RequestHeadBuilder: Sendable {
 
     private mutating func readTransferEncoding(_ value: Span<UInt8>) throws(RequestRefusal) {
         guard !isHTTP10 else { throw .transferEncodingInHTTP10 }
+        // Two fields would be one list, but readers that look at the first or the last only are
+        // known; no client needs two.
         guard seen.isDisjoint(with: [.chunked, .otherCodings]) else {
             throw .malformedTransferEncoding
         }
@@ -161,8 +171,9 @@ struct RequestHeadBuilder: Sendable {
         }
     }
 
-    /// Passes a list of codings that ends with its only `chunked`: such a body can be told from what follows it,
-    /// and the answer is that we do not do that (501, RFC 9112 section 6.1). Any other is unreadable (400, 6.3).
+    /// Passes a list of codings that ends with its only `chunked`: such a body can be told from
+    /// what follows it, and the answer is that we do not do that (501, RFC 9112 section 6.1). Any
+    /// other is unreadable (400, 6.3).
     private static func checkCodings(_ value: Span<UInt8>) throws(RequestRefusal) {
         var others = 0
         var endsWithChunked = false
@@ -175,8 +186,9 @@ struct RequestHeadBuilder: Sendable {
     }
 
     private mutating func readConnection(_ value: Span<UInt8>) throws(RequestRefusal) {
-        // Other fields named here are kept: section 7.6.1 wants them dropped before forwarding, and nothing that
-        // a client sends is forwarded. Dropping them would let `Connection: host` undo a check.
+        // Other fields named here are kept: section 7.6.1 wants them dropped before forwarding, and
+        // nothing that a client sends is forwarded. Dropping them would let `Connection: host` undo
+        // a check.
         var options = seen
         try value.forEachListElement { option throws(RequestRefusal) in
             guard option.isHTTPToken else { throw .malformedConnection }

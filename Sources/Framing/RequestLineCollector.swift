@@ -2,8 +2,9 @@
 
 import HTTPTypes
 
-/// Finds the end of the line being read and refuses bytes that no line may hold, in the order they arrive, so
-/// that the outcome does not depend on where reads end. A line that lies whole in one read is not copied.
+/// Finds the end of the line being read and refuses bytes that no line may hold, in the order they
+/// arrive, so that the outcome does not depend on where reads end. A line that lies whole in one
+/// read is not copied.
 struct RequestLineCollector: Sendable {
     /// Where the line was found.
     enum Found {
@@ -27,7 +28,8 @@ struct RequestLineCollector: Sendable {
     /// Whether not one byte of a line has come.
     var isEmpty: Bool { carry.isEmpty && !sawCR }
 
-    /// Reads on in `bytes` from `i`. Each byte is looked at once, and at most `room` bytes are kept.
+    /// Reads on in `bytes` from `i`. Each byte is looked at once, and at most `room` bytes are
+    /// kept.
     mutating func collect(
         _ bytes: Span<UInt8>, _ i: inout Int, room: Room
     ) throws(RequestRefusal) -> Found {
@@ -40,6 +42,8 @@ struct RequestLineCollector: Sendable {
             return .nothing
         }
         let byte = bytes[i]
+        // RFC 9112 section 2.2 lets recipients take a bare LF for a line's end; one that does, behind
+        // one that does not, sees fields that the other took for part of a value.
         guard byte == UInt8(ascii: "\r") else {
             if byte.isHTTPFieldContent { throw room.excess }
             throw byte == UInt8(ascii: "\n") ? .bareLineEnd : .controlByte(byte)

@@ -1,4 +1,5 @@
-// Why a request is refused before any handler sees it: the closed list, with status, code and message.
+// Why a request is refused before any handler sees it: the closed list, with status, code and
+// message.
 
 /// What is wrong with a client's request at the HTTP layer. After a refusal the connection must be
 /// closed: where the next request would begin can no longer be told.
@@ -29,7 +30,8 @@ public enum RequestRefusal: Error, Hashable, Sendable {
 
     // Fields, of the head and of trailers.
 
-    /// A line that continues the one before it (`obs-fold`), or white space where a field should begin.
+    /// A line that continues the one before it (`obs-fold`), or white space where a field should
+    /// begin.
     case foldedField
     /// A field line without a colon.
     case fieldWithoutColon
@@ -60,7 +62,8 @@ public enum RequestRefusal: Error, Hashable, Sendable {
     case contentLengthWithTransferEncoding
     /// `Transfer-Encoding` in HTTP/1.0, which has none.
     case transferEncodingInHTTP10
-    /// Not `chunked` at the end, so that the body's length cannot be told; or doubled, or no list of tokens.
+    /// Not `chunked` at the end, so that the body's length cannot be told; or doubled, or no list
+    /// of tokens.
     case malformedTransferEncoding
     /// Another coding below `chunked`: the length could be told, but the content not be read.
     case transferCodingNotImplemented
@@ -89,8 +92,8 @@ public enum RequestRefusal: Error, Hashable, Sendable {
 extension RequestRefusal {
     /// The status to answer with.
     ///
-    /// An unknown transfer coding is a 501 (RFC 9112 section 6.1), but only where `chunked` is the last
-    /// one: otherwise the length cannot be told, and section 6.3 demands a 400.
+    /// An unknown transfer coding is a 501 (RFC 9112 section 6.1), but only where `chunked` is the
+    /// last one: otherwise the length cannot be told, and section 6.3 demands a 400.
     public var status: Int {
         switch self {
         case .headTimedOut, .bodyTimedOut: 408

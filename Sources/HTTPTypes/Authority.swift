@@ -1,15 +1,18 @@
 // What a Host field names: a host and perhaps a port.
 
-/// The value of a `Host` field, `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2),
-/// checked and taken apart in place. User information, paths, white space and empty hosts are refused.
+/// The value of a `Host` field, `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section
+/// 3.2), checked and taken apart in place. User information, paths, white space and empty hosts are
+/// refused.
 public struct Authority: Equatable, Sendable {
     /// Where the host stands in the value, square brackets included.
     public let host: Range<Int>
-    /// The port, 0 to 65535; `nil` when none is given, also after a bare colon, which the grammar allows.
+    /// The port, 0 to 65535; `nil` when none is given, also after a bare colon, which the grammar
+    /// allows.
     public let port: UInt16?
 
     /// The parts of `value`, or `nil` if it is not a host with an optional port.
     public init?(_ value: Span<UInt8>) {
+        // The brackets decide which colon is the port's, so they are looked for first.
         let isLiteral = value.count > 0 && value[0] == UInt8(ascii: "[")
         let end: Int
         if isLiteral {
@@ -39,7 +42,8 @@ public struct Authority: Equatable, Sendable {
 }
 
 extension Span where Element == UInt8 {
-    /// Whether this is a non-empty `reg-name` (RFC 3986 section 3.2.2). IPv4 addresses are of this form.
+    /// Whether this is a non-empty `reg-name` (RFC 3986 section 3.2.2). IPv4 addresses are of this
+    /// form.
     public var isRegisteredName: Bool {
         var position = 0
         while position < count {
@@ -56,7 +60,8 @@ extension Span where Element == UInt8 {
         return count > 0
     }
 
-    /// Whether this is an `IPv6address` (RFC 3986 section 3.2.2), without brackets and without a zone.
+    /// Whether this is an `IPv6address` (RFC 3986 section 3.2.2), without brackets and without a
+    /// zone.
     ///
     /// `IPvFuture` literals and zones (RFC 6874) are not taken: no client sends them in `Host`.
     public var isIPv6Address: Bool {
@@ -89,7 +94,8 @@ extension Span where Element == UInt8 {
         return isShortened ? groups < 8 : groups == 8
     }
 
-    /// Whether this is an `IPv4address` (RFC 3986 section 3.2.2): four numbers up to 255, no needless zeros.
+    /// Whether this is an `IPv4address` (RFC 3986 section 3.2.2): four numbers up to 255, no
+    /// needless zeros.
     public var isIPv4Address: Bool {
         var numbers = 0
         var start = 0

@@ -7,7 +7,8 @@ extension UInt8 {
         isIn(low: 0x03FF_6CFA_0000_0000, high: 0x57FF_FFFF_C7FF_FFFE)
     }
 
-    /// What may stand in a field line: visible ASCII, space, tab and `obs-text` (RFC 9110 section 5.5).
+    /// What may stand in a field line: visible ASCII, space, tab and `obs-text` (RFC 9110 section
+    /// 5.5).
     ///
     /// NUL, CR, LF and the other controls are outside: the section calls them dangerous, because
     /// readers disagree about where they end a line.

@@ -20,7 +20,8 @@ extension Span where Element == UInt8 {
         return true
     }
 
-    /// Whether this is a token of RFC 9110 section 5.6.2: at least one character, and only `tchar`s.
+    /// Whether this is a token of RFC 9110 section 5.6.2: at least one character, and only
+    /// `tchar`s.
     public var isHTTPToken: Bool {
         for position in 0..<count where !self[position].isHTTPToken { return false }
         return count > 0
@@ -41,9 +42,9 @@ extension Span where Element == UInt8 {
         return start..<end
     }
 
-    /// Calls `body` with each element of a comma-separated list, trimmed; empty ones are passed over, as
-    /// RFC 9110 section 5.6.1.2 asks of recipients. Commas in quoted strings are not looked for: no
-    /// list read here (`Connection`, `Upgrade`, `Transfer-Encoding`) may hold them.
+    /// Calls `body` with each element of a comma-separated list, trimmed; empty ones are passed
+    /// over, as RFC 9110 section 5.6.1.2 asks of recipients. Commas in quoted strings are not
+    /// looked for: no list read here (`Connection`, `Upgrade`, `Transfer-Encoding`) may hold them.
     public func forEachListElement<Failure: Error>(
         _ body: (Span<UInt8>) throws(Failure) -> Void
     ) throws(Failure) {
@@ -56,8 +57,8 @@ extension Span where Element == UInt8 {
         }
     }
 
-    /// The value of `1*DIGIT`; `nil` for anything else (a sign, white space, nothing at all) and for
-    /// what does not fit an `Int`.
+    /// The value of `1*DIGIT`; `nil` for anything else (a sign, white space, nothing at all) and
+    /// for what does not fit an `Int`.
     public var decimalValue: Int? {
         var value = 0
         for position in 0..<count {

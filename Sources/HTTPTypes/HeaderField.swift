@@ -14,7 +14,8 @@ public struct HeaderField: Sendable, Hashable {
         self.value = value
     }
 
-    /// Whether both halves may be written into a head: a token, and no byte that could end the line.
+    /// Whether both halves may be written into a head: a token, and no byte that could end the
+    /// line.
     public var isValid: Bool {
         let name = Array(name.utf8)
         return name.span.isHTTPToken && value.utf8.allSatisfy { $0.isHTTPFieldContent }

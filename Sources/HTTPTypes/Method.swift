@@ -2,8 +2,8 @@
 
 /// A method of RFC 9110 section 9 (and PATCH, RFC 5789) that may reach a handler.
 ///
-/// TRACE and CONNECT are left out on purpose: the library behind the gate never consumes the body of
-/// the one and hands the other to handlers, and no endpoint of ours wants either.
+/// TRACE and CONNECT are left out on purpose: the library behind the gate never consumes the body
+/// of the one and hands the other to handlers, and no endpoint of ours wants either.
 public enum Method: String, Sendable, CaseIterable {
     case get = "GET"
     case head = "HEAD"
@@ -35,8 +35,8 @@ public enum Method: String, Sendable, CaseIterable {
         }
     }
 
-    /// Whether content has a meaning for this method (RFC 9110 section 9.3). A body may come with any
-    /// method all the same, and must then be consumed.
+    /// Whether content has a meaning for this method (RFC 9110 section 9.3). A body may come with
+    /// any method all the same, and must then be consumed.
     public var definesContent: Bool {
         switch self {
         case .post, .put, .patch: true

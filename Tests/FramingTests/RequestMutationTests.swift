@@ -3,7 +3,8 @@ import HTTPTypes
 import TestSupport
 import Testing
 
-/// Spoils good and bad requests at random and holds what is let through to promises that need no table.
+/// Spoils good and bad requests at random and holds what is let through to promises that need no
+/// table.
 @Suite struct RequestMutationTests {
     /// Bytes that mean something to one reader or another.
     private static let pieces: [[UInt8]] = [
@@ -87,7 +88,8 @@ import Testing
             else { return "the canonical head says something else" }
             if raw.isAmbiguous { return "two readers may disagree about the body" }
             guard request.isComplete else { return nil }
-            // HTTP/1.0 may lack a host, and `Upgrade` is dropped without the `Connection` that names it.
+            // HTTP/1.0 may lack a host, and `Upgrade` is dropped without the `Connection` that
+            // names it.
             let names = again.fields.map { $0.name.lowercased() }
             if names.contains("host"), !names.contains("upgrade") {
                 let parsed = RequestRun([head.canonical], limits: canonicalLimits)

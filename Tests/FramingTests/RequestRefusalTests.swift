@@ -33,6 +33,12 @@ extension RequestRefusal {
             ])
     }
 
+    @Test func aSpaceBeforeTheColonIsToldFromOtherBadNames() {
+        let space = RequestRefusal.malformedFieldName(spaceBeforeColon: true).message
+        let other = RequestRefusal.malformedFieldName(spaceBeforeColon: false).message
+        #expect(space.contains("colon") && !other.contains("colon"))
+    }
+
     @Test func messagesNameTheLimitOrTheByte() {
         #expect(RequestRefusal.bodyTooLarge(limitBytes: 64).message.contains("64 bytes"))
         #expect(RequestRefusal.tooManyFields(limit: 100).message.contains("100 header fields"))

@@ -1,4 +1,5 @@
-// Runs the request parser over bytes in pieces and notes what came out, for comparing and for reading.
+// Runs the request parser over bytes in pieces and notes what came out, for comparing and for
+// reading.
 
 import Framing
 import HTTPTypes
@@ -57,7 +58,8 @@ struct RequestRun: Equatable {
         }
     }
 
-    /// One line for each request and one for the ending, in the notation of Tests/Fixtures/requests.
+    /// One line for each request and one for the ending, in the notation of
+    /// Tests/Fixtures/requests.
     var lines: [[UInt8]] {
         var lines = requests.map { request in
             let head = request.head

@@ -46,7 +46,8 @@ import Testing
         #expect(isSame("Content-LENGTH", as: "content-length"))
         #expect(!isSame("Content-LENGTH", as: "content-lengt"))
         #expect(!isSame("Content-LENGTH", as: "content-lengths"))
-        // `@` and the backquote differ in the bit that tells capitals from small letters, and are no letters.
+        // `@` and the backquote differ in the bit that tells capitals from small letters, and are
+        // no letters.
         #expect(!isSame("@", as: "`"))
     }
 

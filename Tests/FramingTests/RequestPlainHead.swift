@@ -3,7 +3,8 @@
 import Framing
 import HTTPTypes
 
-/// Cuts a head at CRLF, spaces and colons and believes everything. It shares no code with the parser under test.
+/// Cuts a head at CRLF, spaces and colons and believes everything. It shares no code with the
+/// parser under test.
 struct PlainHead {
     let method: String
     let target: String
@@ -79,7 +80,8 @@ struct PlainHead {
         return expected
     }
 
-    /// Takes a complete body off the front of `bytes`; false if it is not the one that was handed on.
+    /// Takes a complete body off the front of `bytes`; false if it is not the one that was handed
+    /// on.
     func skipBody(of request: RequestRun.Request, in bytes: inout ArraySlice<UInt8>) -> Bool {
         guard values(of: "transfer-encoding").isEmpty else {
             var body: [UInt8] = []
