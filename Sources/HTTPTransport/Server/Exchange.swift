@@ -106,7 +106,8 @@ public protocol ExchangeObserver: AnyObject {
         if closing { keepsConnection = false }
         state = .complete(streamed: false)
         addFields(reply.fields)
-        add("Content-Length", "\(reply.body.count)")
+        // RFC 9110, section 8.6: none with 204. evhttp adds none where no body belongs.
+        if reply.status != 204 { add("Content-Length", "\(reply.body.count)") }
         guard let buffer = unsafe evbuffer_new() else { return connection.drop() }
         if method != .head {
             unsafe reply.body.withUnsafeBytes {

@@ -1,0 +1,108 @@
+import Framing
+import HTTPTypes
+import TestSupport
+import Testing
+
+/// Spoils good and bad requests at random and holds what is let through to promises that need no
+/// table.
+@Suite struct RequestMutationTests {
+    /// Bytes that mean something to one reader or another.
+    private static let pieces: [[UInt8]] = [
+        "\r\n", "\r", "\n", "\r\n\r\n", "\0", " ", "\t", ":", ",", ";", "chunked", "Host: b\r\n",
+        "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "0\r\n",
+        "5", "HTTP/1.0", "GET /evil HTTP/1.1\r\nHost: e\r\n\r\n", "+", "-", "\u{B}", "\u{85}", "#",
+        "//", "Expect: 100-continue\r\n", "Upgrade: websocket\r\n", "Connection: upgrade\r\n",
+    ].map { Array($0.utf8) }
+
+    private static func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix) {
+        let place = Int.random(in: 0...bytes.count, using: &random)
+        let end = min(bytes.count, place + Int.random(in: 1...8, using: &random))
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: bytes.insert(contentsOf: pieces.randomElement(using: &random) ?? [], at: place)
+        case 1: bytes.removeSubrange(place..<end)
+        case 2: bytes.insert(contentsOf: bytes[place..<end], at: place)
+        case 3 where place < bytes.count: bytes[place] = UInt8.random(in: 0...255, using: &random)
+        case 4 where place < bytes.count:
+            bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+        default:
+            let tail = Array(bytes[place...])
+            bytes.replaceSubrange(
+                place..., with: pieces.randomElement(using: &random).map { $0 + tail } ?? tail)
+        }
+    }
+
+    private static func cut(_ bytes: [UInt8], _ random: inout SplitMix) -> [[UInt8]] {
+        var pieces: [[UInt8]] = []
+        var start = 0
+        while start < bytes.count {
+            let end = min(bytes.count, start + Int.random(in: 1...24, using: &random))
+            pieces.append(Array(bytes[start..<end]))
+            start = end
+        }
+        return pieces
+    }
+
+    @Test(arguments: try requestTables())
+    func whateverIsLetThroughReadsTheSameToAnotherParser(_ table: String) throws {
+        var random = SplitMix(seed: 0x6A7E)
+        var accepted = 0
+        let cases = try requestCases(in: table)
+        for _ in 0..<(2500 / cases.count + 1) {
+            for request in cases {
+                var bytes = request.bytes
+                for _ in 0...Int.random(in: 0..<3, using: &random) { Self.mutate(&bytes, &random) }
+                let whole = RequestRun([bytes], limits: corpusLimits)
+                let pieces = Self.cut(bytes, &random)
+                let cut = RequestRun(pieces, limits: corpusLimits)
+                guard whole == cut, whole.faults.isEmpty else {
+                    Issue.record("cuts matter: \(pieces.map(readable).joined(separator: " | "))")
+                    return
+                }
+                guard let fault = Self.fault(of: whole, in: bytes) else {
+                    accepted += whole.requests.count
+                    continue
+                }
+                Issue.record("\(fault): \(readable(bytes))")
+                return
+            }
+        }
+        // Mutations that are all refused would test nothing.
+        #expect(accepted > 20)
+    }
+
+    /// Lays what was let through beside what a plain parser reads from the same bytes.
+    private static func fault(of run: RequestRun, in bytes: [UInt8]) -> String? {
+        var rest = bytes[...]
+        for request in run.requests {
+            guard let raw = PlainHead(&rest) else { return "no head in the bytes" }
+            let head = request.head
+            guard raw.method == head.method.rawValue, raw.target == head.target else {
+                return "method or target differ"
+            }
+            var canonical = head.canonical[...]
+            guard let again = PlainHead(&canonical), canonical.isEmpty else {
+                return "the canonical head is not one head"
+            }
+            guard again.version == "HTTP/1.1", again.target == raw.target,
+                again.method == raw.method, again.fields == raw.expectedFields(in: head)
+            else { return "the canonical head says something else" }
+            if raw.isAmbiguous { return "two readers may disagree about the body" }
+            guard request.isComplete else { return nil }
+            // HTTP/1.0 may lack a host, and `Upgrade` is dropped without the `Connection` that
+            // names it.
+            let names = again.fields.map { $0.name.lowercased() }
+            if names.contains("host"), !names.contains("upgrade") {
+                let parsed = RequestRun([head.canonical], limits: canonicalLimits)
+                guard parsed.requests.map(\.head.canonical) == [head.canonical] else {
+                    return "the canonical head is not stable"
+                }
+            }
+            guard raw.skipBody(of: request, in: &rest) else { return "the body differs" }
+        }
+        return nil
+    }
+
+    /// A canonical head may be a little longer than the head it was made from.
+    private static let canonicalLimits = RequestLimits(
+        requestLine: 100, head: 500, headFields: 11, body: 0)
+}
