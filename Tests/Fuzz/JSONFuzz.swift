@@ -1,0 +1,38 @@
+// JSON: the scanner agrees with the reference grammar, and what it accepts can be walked and written.
+// needs: Tests/JSONTests/ReferenceGrammar.swift
+
+import JSON
+
+@_cdecl("LLVMFuzzerTestOneInput")
+func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+    let bytes = input(start, count)
+    do {
+        let value = try JSONText(bytes, depthLimit: 64)
+        precondition(ReferenceGrammar.accepts(bytes), "accepted, but is no JSON")
+        walk(value)
+        var escaped: [UInt8] = []
+        escaped.appendEscapingLineSeparators(bytes.span)
+        // Outside of strings there are no line separators, so it must still be JSON.
+        precondition((try? JSONText(escaped, depthLimit: 64)) != nil, "broken by escaping")
+    } catch JSONError.tooDeep {
+        // The reference knows no limit.
+    } catch {
+        precondition(!ReferenceGrammar.accepts(bytes), "refused, but is JSON")
+    }
+    return 0
+}
+
+/// Reads everything there is to read; strings must survive being written and read again.
+private func walk(_ value: JSONText) {
+    for member in value.members {
+        walk(member.key)
+        walk(member.value)
+    }
+    value.elements.forEach(walk)
+    _ = (value.int, value.double, value.bool, value.isNull)
+    guard let text = value.string else { return }
+    precondition(value.isString(text))
+    var written: [UInt8] = []
+    written.appendJSONString(text)
+    precondition((try? JSONText(written))?.decodedBytes == Array(text.utf8), "not read back")
+}

@@ -1,0 +1,21 @@
+// What the fuzz targets share: the input as an array, and ways to cut it.
+
+/// The bytes libFuzzer hands over, copied, so that reading past their end is found.
+func input(_ start: UnsafePointer<UInt8>, _ count: Int) -> [UInt8] {
+    Array(UnsafeBufferPointer(start: start, count: count))
+}
+
+/// Some ways to hand the bytes over: one by one, and in small random pieces.
+func someCuts(of bytes: [UInt8]) -> [[[UInt8]]] {
+    var random = SplitMix(seed: UInt64(bytes.count))
+    return ([1, 16] as [UInt64]).map { longest in
+        var pieces: [[UInt8]] = []
+        var start = 0
+        while start < bytes.count {
+            let end = min(bytes.count, start + 1 + Int(random.next() % longest))
+            pieces.append(Array(bytes[start..<end]))
+            start = end
+        }
+        return pieces
+    }
+}
