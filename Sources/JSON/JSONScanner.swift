@@ -162,6 +162,7 @@ public struct JSONScanner: Sendable {
     }
 
     /// Moves to the next member or element; `false` when the container was closed.
+    @inline(__always)
     private mutating func advance(_ bytes: Span<UInt8>, closing: UInt8) throws(JSONError) -> Bool {
         let byte = try peek(bytes)
         if byte == closing {
@@ -248,6 +249,7 @@ public struct JSONScanner: Sendable {
         atStart = false
     }
 
+    @inline(__always)
     private mutating func expect(_ bytes: Span<UInt8>, _ byte: UInt8) throws(JSONError) {
         guard try peek(bytes) == byte else { throw .unexpected(offset: offset) }
         offset &+= 1
@@ -264,10 +266,11 @@ public struct JSONScanner: Sendable {
     @inline(__always)
     private mutating func skipWhitespace(_ bytes: Span<UInt8>) {
         while offset < bytes.count {
-            switch bytes[offset] {
-            case 0x20, 0x09, 0x0A, 0x0D: offset &+= 1
-            default: return
-            }
+            let byte = bytes[offset]
+            // Compact texts have no white space at all: one comparison tells.
+            guard byte <= 0x20 else { return }
+            guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
+            offset &+= 1
         }
     }
 

@@ -88,11 +88,13 @@ public struct JSONText: Sendable {
     /// The range between the quotes of a string: its text, still escaped.
     public var contents: Range<Int> { (range.lowerBound + 1)..<(range.upperBound - 1) }
 
-    /// Whether this is a string with exactly this text.
+    /// Whether this is a string with exactly this text: byte for byte once escapes are undone, so that two ways to
+    /// write é in Unicode are two texts.
     public func isString(_ text: String) -> Bool {
         guard kind == .string else { return false }
-        if source[contents].elementsEqual(text.utf8) { return true }
-        return source[contents].contains(UInt8(ascii: "\\")) && string == text
+        let raw = source[contents]
+        guard raw.contains(UInt8(ascii: "\\")) else { return raw.elementsEqual(text.utf8) }
+        return decodedBytes.elementsEqual(text.utf8)
     }
 
     /// The number as an integer: also `2.0` and `1e3`, but nothing with a fraction or out of range.
