@@ -1,0 +1,55 @@
+// Where normalised chunks go: one byte buffer that its owner sends and reuses.
+
+internal import JSON
+
+/// Collects chunks, framed for whoever reads them.
+public struct ChunkSink: Sendable {
+    /// How each chunk is wrapped.
+    public enum Framing: Sendable, Equatable {
+        /// `data: {json}\n\n`, and `data: [DONE]\n\n` at the end (WHATWG HTML, section 9.2.6).
+        case serverSentEvents
+        /// The JSON and `\n`; the end is not marked.
+        case lines
+    }
+
+    /// The headroom, then everything written since the last `reset`.
+    public var bytes: [UInt8]
+    /// How chunks are wrapped.
+    public let framing: Framing
+    /// How many bytes are kept free in front, for the size line of an HTTP chunk.
+    public let headroom: Int
+
+    /// Makes an empty sink.
+    public init(framing: Framing, headroom: Int) {
+        self.framing = framing
+        self.headroom = headroom
+        bytes = Array(repeating: 0, count: headroom)
+    }
+
+    /// Whether nothing was written since the last `reset`.
+    public var isEmpty: Bool { bytes.count == headroom }
+
+    /// Forgets what was written, but keeps the memory.
+    public mutating func reset() {
+        bytes.removeLast(bytes.count - headroom)
+    }
+
+    /// Starts an event. What is appended to `bytes` up to `endEvent` is its data, and must hold no
+    /// line break.
+    @inline(__always)
+    public mutating func beginEvent() {
+        if framing == .serverSentEvents { bytes.append("data: ") }
+    }
+
+    /// Completes the event begun last.
+    @inline(__always)
+    public mutating func endEvent() {
+        bytes.append(0x0A)
+        if framing == .serverSentEvents { bytes.append(0x0A) }
+    }
+
+    /// Says that the answer is complete, where the framing has a word for that.
+    public mutating func appendDone() {
+        if framing == .serverSentEvents { bytes.append("data: [DONE]\n\n") }
+    }
+}

@@ -1,0 +1,109 @@
+// A whole `chat.completion` put together from the chunks of its stream.
+
+internal import JSON
+
+/// Why a completion cannot be put together.
+public enum CompletionError: Error, Sendable, Equatable {
+    /// The answer is longer than we are willing to hold.
+    case tooLong(limitBytes: Int)
+    /// What was given is no chunk. Our own chunks never are.
+    case malformedChunk
+}
+
+/// Adds up normalised chunks to the answer a client gets that did not ask for a stream.
+///
+/// Upstreams are always asked for a stream, because llama-server and Ollama notice a client that
+/// leaves only there (wire notes of llama-server, section 5).
+public struct CompletionAssembler: Sendable {
+    private let limitBytes: Int
+    private var heldBytes = 0
+    private var choices: [CompletionChoice] = []
+    /// `id`, `created`, … and what else stands beside the choices: the last value of each.
+    private var members: [(key: [UInt8], value: [UInt8])] = []
+
+    /// Makes an assembler that holds at most about `limitBytes` bytes of the answer.
+    public init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+    /// Takes the chunks of a sink with `.lines`: each line one chunk.
+    public mutating func take(lines: Span<UInt8>) throws(CompletionError) {
+        var start = 0
+        for i in 0..<lines.count where lines[i] == 0x0A {
+            try take(chunk: lines.extracting(start..<i))
+            start = i + 1
+        }
+        guard start == lines.count else { throw .malformedChunk }
+    }
+
+    /// Takes one chunk.
+    public mutating func take(chunk json: Span<UInt8>) throws(CompletionError) {
+        var bytes: [UInt8] = []
+        bytes.append(json)
+        guard let chunk = try? JSONText(bytes), chunk.kind == .object else {
+            throw .malformedChunk
+        }
+        for member in chunk.members {
+            switch member.key.string {
+            case "choices":
+                for choice in member.value.elements { try take(choice) }
+            // The object is another, and progress is for those who wait.
+            case "object", "prompt_progress": break
+            default:
+                if !member.value.isNull { set(member) }
+            }
+        }
+        guard heldBytes <= limitBytes else { throw .tooLong(limitBytes: limitBytes) }
+    }
+
+    /// The `chat.completion`, its members in llama-server's order.
+    public func completion() -> [UInt8] {
+        var json = Array(#"{"choices":["#.utf8)
+        for (position, choice) in choices.sorted(by: { $0.index < $1.index }).enumerated() {
+            if position > 0 { json.append(UInt8(ascii: ",")) }
+            choice.append(to: &json)
+        }
+        json.append(#"],"object":"chat.completion""#)
+        let order = ["created", "model", "system_fingerprint", "usage", "id", "timings"]
+        let known = order.compactMap { name in
+            members.first { $0.key.elementsEqual("\"\(name)\"".utf8) }
+        }
+        let others = members.filter { member in
+            !order.contains { member.key.elementsEqual("\"\($0)\"".utf8) }
+        }
+        for member in known + others {
+            json.append(UInt8(ascii: ","))
+            json.append(member.key.span)
+            json.append(UInt8(ascii: ":"))
+            json.append(member.value.span)
+        }
+        json.append(UInt8(ascii: "}"))
+        return json
+    }
+
+    // MARK: - Parts
+
+    private mutating func take(_ choice: JSONText) throws(CompletionError) {
+        guard let index = choice["index"]?.int else { throw .malformedChunk }
+        let position: Int
+        if let known = choices.firstIndex(where: { $0.index == index }) {
+            position = known
+        } else {
+            position = choices.count
+            choices.append(CompletionChoice(index: index))
+        }
+        let before = choices[position].heldBytes
+        try choices[position].take(choice)
+        heldBytes += choices[position].heldBytes - before
+    }
+
+    private mutating func set(_ member: JSONText.Member) {
+        let key = Array(member.key.bytes)
+        let value = Array(member.value.bytes)
+        if let known = members.firstIndex(where: { $0.key == key }) {
+            heldBytes += value.count - members[known].value.count
+            members[known].value = value
+        } else {
+            heldBytes += key.count + value.count
+            members.append((key, value))
+        }
+    }
+}

@@ -1,0 +1,164 @@
+// One choice of a completion in the making.
+
+internal import JSON
+
+/// Adds up the deltas of one choice. All texts are escaped JSON without quotes.
+struct CompletionChoice: Sendable {
+    private struct Call: Sendable {
+        var id: [UInt8] = []
+        var name: [UInt8] = []
+        var arguments: [UInt8] = []
+    }
+
+    let index: Int
+    /// About how many bytes the choice holds.
+    private(set) var heldBytes = 0
+    private var finish: [UInt8] = Array("null".utf8)
+    /// `content`, `reasoning_content`, `refusal` …: what comes in pieces of text.
+    private var texts: [(key: [UInt8], text: [UInt8])] = [(Array("\"content\"".utf8), [])]
+    private var calls: [Call] = []
+    /// The elements of `logprobs.content` and `logprobs.refusal`, with commas between them.
+    private var logprobs: [(key: [UInt8], elements: [UInt8])] = []
+    /// Members of deltas and choices that come whole: the last value of each.
+    private var messageMembers: [(key: [UInt8], value: [UInt8])] = []
+    private var choiceMembers: [(key: [UInt8], value: [UInt8])] = []
+
+    init(index: Int) { self.index = index }
+
+    mutating func take(_ choice: JSONText) throws(CompletionError) {
+        for member in choice.members where !member.value.isNull {
+            switch member.key.string {
+            case "index": break
+            case "finish_reason": finish = Array(member.value.bytes)
+            case "delta":
+                for part in member.value.members { try takeDelta(part) }
+            case "logprobs":
+                for part in member.value.members { takeLogprobs(part) }
+            default: Self.set(member, in: &choiceMembers, &heldBytes)
+            }
+        }
+    }
+
+    func append(to json: inout [UInt8]) {
+        json.append(#"{"finish_reason":"#)
+        json.append(finish.span)
+        json.append(#","index":"#)
+        json.append(decimal: index)
+        json.append(#","message":{"role":"assistant""#)
+        for member in texts {
+            json.append(UInt8(ascii: ","))
+            json.append(member.key.span)
+            json.append(":\"")
+            json.append(member.text.span)
+            json.append(UInt8(ascii: "\""))
+        }
+        appendCalls(to: &json)
+        json.append(members: messageMembers)
+        json.append(UInt8(ascii: "}"))
+        if !logprobs.isEmpty {
+            json.append(#","logprobs":{"#)
+            for (position, part) in logprobs.enumerated() {
+                if position > 0 { json.append(UInt8(ascii: ",")) }
+                json.append(part.key.span)
+                json.append(":[")
+                json.append(part.elements.span)
+                json.append(UInt8(ascii: "]"))
+            }
+            json.append(UInt8(ascii: "}"))
+        }
+        json.append(members: choiceMembers)
+        json.append(UInt8(ascii: "}"))
+    }
+
+    // MARK: - Parts
+
+    private mutating func takeDelta(_ part: JSONText.Member) throws(CompletionError) {
+        switch (part.key.string, part.value.kind) {
+        case ("role", _), (_, .null): break
+        case ("tool_calls", _):
+            for call in part.value.elements { try takeCall(call) }
+        case (_, .string):
+            let key = Array(part.key.bytes)
+            if let known = texts.firstIndex(where: { $0.key == key }) {
+                texts[known].text += part.value.source[part.value.contents]
+            } else {
+                texts.append((key, Array(part.value.source[part.value.contents])))
+            }
+            heldBytes += part.value.range.count
+        default: Self.set(part, in: &messageMembers, &heldBytes)
+        }
+    }
+
+    private mutating func takeCall(_ entry: JSONText) throws(CompletionError) {
+        guard let position = entry["index"]?.int, 0...calls.count ~= position else {
+            throw .malformedChunk
+        }
+        if position == calls.count { calls.append(Call()) }
+        if let id = entry["id"], id.kind == .string {
+            calls[position].id = Array(id.source[id.contents])
+        }
+        guard let function = entry["function"] else { return }
+        if let name = function["name"], name.kind == .string {
+            calls[position].name = Array(name.source[name.contents])
+        }
+        if let arguments = function["arguments"], arguments.kind == .string {
+            calls[position].arguments += arguments.source[arguments.contents]
+        }
+        heldBytes += entry.range.count
+    }
+
+    private func appendCalls(to json: inout [UInt8]) {
+        guard !calls.isEmpty else { return }
+        json.append(#","tool_calls":["#)
+        for (position, call) in calls.enumerated() {
+            if position > 0 { json.append(UInt8(ascii: ",")) }
+            json.append(#"{"type":"function","function":{"name":""#)
+            json.append(call.name.span)
+            json.append(#"","arguments":""#)
+            json.append(call.arguments.span)
+            json.append(#""},"id":""#)
+            json.append(call.id.span)
+            json.append("\"}")
+        }
+        json.append(UInt8(ascii: "]"))
+    }
+
+    private mutating func takeLogprobs(_ part: JSONText.Member) {
+        guard part.value.kind == .array else { return }
+        let key = Array(part.key.bytes)
+        if !logprobs.contains(where: { $0.key == key }) { logprobs.append((key, [])) }
+        guard let position = logprobs.firstIndex(where: { $0.key == key }) else { return }
+        for element in part.value.elements {
+            if !logprobs[position].elements.isEmpty {
+                logprobs[position].elements.append(UInt8(ascii: ","))
+            }
+            logprobs[position].elements += element.bytes
+            heldBytes += element.range.count
+        }
+    }
+
+    private static func set(
+        _ member: JSONText.Member, in members: inout [(key: [UInt8], value: [UInt8])],
+        _ heldBytes: inout Int
+    ) {
+        let key = Array(member.key.bytes)
+        let value = Array(member.value.bytes)
+        heldBytes += key.count + value.count
+        if let known = members.firstIndex(where: { $0.key == key }) {
+            members[known].value = value
+        } else {
+            members.append((key, value))
+        }
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append(members: [(key: [UInt8], value: [UInt8])]) {
+        for member in members {
+            append(UInt8(ascii: ","))
+            append(member.key.span)
+            append(UInt8(ascii: ":"))
+            append(member.value.span)
+        }
+    }
+}

@@ -1,0 +1,192 @@
+// The state of one choice in a stream, and the pieces an upstream event becomes for it.
+
+internal import JSON
+
+/// One choice of an answer: what of it has left, and what is held back.
+struct StreamChoice: Sendable {
+    /// The choice's number.
+    let index: Int
+    /// Whether its first chunk, the one with the role, has left.
+    var hasRole = false
+    /// Whether its `finish_reason` came. Nothing of it leaves after that.
+    private(set) var isFinished = false
+    private var content = TextCarry()
+    private var reasoning = TextCarry()
+    private var calls: ToolCallNormaliser
+    private var thinkTags: ThinkTagSplitter?
+
+    init(index: Int, callIDPrefix: [UInt8], thinkTags: Bool) {
+        self.index = index
+        calls = ToolCallNormaliser(idPrefix: callIDPrefix)
+        self.thinkTags = thinkTags ? ThinkTagSplitter() : nil
+    }
+
+    /// Whether plain text may leave as it comes: nothing is held back, nothing is looked for.
+    var isSteady: Bool {
+        hasRole && !isFinished && content.isEmpty && reasoning.isEmpty && thinkTags == nil
+    }
+
+    /// The pieces of one event, in order; empty if the event adds nothing.
+    mutating func pieces(
+        of delta: ChoiceDelta, _ writer: PieceWriter
+    ) throws(MalformedText) -> [ChunkPiece] {
+        guard !isFinished else { return [] }
+        var texts = try textDeltas(of: delta, writer)
+        if let finish = delta.finish { texts += closingDeltas(writer, finish) }
+        var pieces = texts.map { ChunkPiece(delta, $0) }
+        if let finish = delta.finish {
+            var last = ChunkPiece(delta, Array("{}".utf8))
+            last.finish = finish == .stop && calls.hasCalls ? .toolCalls : finish
+            pieces.append(last)
+            isFinished = true
+        }
+        if pieces.isEmpty, delta.logprobs != nil || !delta.otherMembers.isEmpty {
+            pieces.append(ChunkPiece(delta, Array(#"{"content":""}"#.utf8)))
+        }
+        if !pieces.isEmpty {
+            pieces[0].logprobs = delta.logprobs
+            pieces[0].delta.insertMembers(delta.otherMembers)
+        }
+        if !hasRole {
+            hasRole = true
+            pieces.insert(ChunkPiece(delta, Self.roleDelta), at: 0)
+        }
+        return pieces
+    }
+
+    /// The first delta of every choice.
+    static let roleDelta = Array(#"{"role":"assistant","content":""}"#.utf8)
+
+    private mutating func textDeltas(
+        of delta: ChoiceDelta, _ writer: PieceWriter
+    ) throws(MalformedText) -> [[UInt8]] {
+        var deltas: [[UInt8]] = []
+        let thoughts = try reasoning.join(delta.reasoning, isRepaired: delta.isRepaired)
+        writer.appendReasoning(thoughts, to: &deltas)
+        let text = try content.join(delta.content, isRepaired: delta.isRepaired)
+        appendContent(text, writer, to: &deltas)
+        for fragment in delta.toolCalls {
+            guard let normal = try calls.take(fragment) else { continue }
+            writer.appendToolCall(normal, to: &deltas)
+        }
+        return deltas
+    }
+
+    /// What must leave before the finish: unfinished characters, unfinished tags, empty arguments.
+    private mutating func closingDeltas(
+        _ writer: PieceWriter, _ finish: FinishReason
+    ) -> [[UInt8]] {
+        var deltas: [[UInt8]] = []
+        writer.appendReasoning(reasoning.flush(), to: &deltas)
+        appendContent(content.flush(), writer, to: &deltas)
+        if let rest = thinkTags?.finish() { append(rest, writer, to: &deltas) }
+        for last in calls.finish() { writer.appendToolCall(last, to: &deltas) }
+        return deltas
+    }
+
+    private mutating func appendContent(
+        _ text: [UInt8], _ writer: PieceWriter, to deltas: inout [[UInt8]]
+    ) {
+        guard thinkTags != nil, !text.isEmpty else {
+            writer.appendContent(text, to: &deltas)
+            return
+        }
+        append(thinkTags?.take(text) ?? [], writer, to: &deltas)
+        if thinkTags?.isThrough == true { thinkTags = nil }
+    }
+
+    private func append(
+        _ runs: [ThinkTagSplitter.Run], _ writer: PieceWriter, to deltas: inout [[UInt8]]
+    ) {
+        for run in runs {
+            switch run {
+            case .reasoning(let text): writer.appendReasoning(text, to: &deltas)
+            case .content(let text): writer.appendContent(text, to: &deltas)
+            }
+        }
+    }
+}
+
+/// Writes deltas, cut so that no event grows past its limit.
+struct PieceWriter: Sendable {
+    let field: ReasoningField
+    /// How many bytes of text fit into one event.
+    let room: Int
+
+    func appendContent(_ text: [UInt8], to deltas: inout [[UInt8]]) {
+        append(text, head: #"{"content":""#, tail: "\"}", to: &deltas)
+    }
+
+    func appendReasoning(_ text: [UInt8], to deltas: inout [[UInt8]]) {
+        switch field {
+        case .reasoningContent:
+            append(text, head: #"{"reasoning_content":""#, tail: "\"}", to: &deltas)
+        case .reasoning:
+            append(text, head: #"{"reasoning":""#, tail: "\"}", to: &deltas)
+        case .both:
+            guard !text.isEmpty else { return }
+            for range in cuts(of: text.span, room: room / 2) {
+                var delta = Array(#"{"reasoning_content":""#.utf8)
+                delta.append(text.span, range)
+                delta.append(#"","reasoning":""#)
+                delta.append(text.span, range)
+                delta.append("\"}")
+                deltas.append(delta)
+            }
+        case .none: break
+        }
+    }
+
+    func appendToolCall(_ call: NormalToolCallFragment, to deltas: inout [[UInt8]]) {
+        if let verbatim = call.verbatim, verbatim.count <= room {
+            var delta = Array(#"{"tool_calls":["#.utf8)
+            delta.appendEscapingLineSeparators(verbatim.span)
+            delta.append("]}")
+            deltas.append(delta)
+            return
+        }
+        for range in cuts(of: call.arguments.span, room: room) {
+            var delta = Array(#"{"tool_calls":[{"index":"#.utf8)
+            delta.append(decimal: call.index)
+            if range.lowerBound == 0, let id = call.id {
+                delta.append(#","id":""#)
+                delta.append(id.span)
+                delta.append(#"","type":"function""#)
+            }
+            delta.append(#","function":{"#)
+            if range.lowerBound == 0, let name = call.name {
+                delta.append(#""name":""#)
+                delta.append(name.span)
+                delta.append("\",")
+            }
+            delta.append(#""arguments":""#)
+            delta.append(call.arguments.span, range)
+            delta.append("\"}}]}")
+            deltas.append(delta)
+        }
+    }
+
+    private func append(
+        _ text: [UInt8], head: StaticString, tail: StaticString, to deltas: inout [[UInt8]]
+    ) {
+        guard !text.isEmpty else { return }
+        for range in cuts(of: text.span, room: room) {
+            var delta: [UInt8] = []
+            delta.append(head)
+            delta.append(text.span, range)
+            delta.append(tail)
+            deltas.append(delta)
+        }
+    }
+}
+
+extension [UInt8] {
+    /// Puts members at the end of this object.
+    fileprivate mutating func insertMembers(_ members: [UInt8]) {
+        guard !members.isEmpty else { return }
+        removeLast()
+        if count > 1 { append(UInt8(ascii: ",")) }
+        append(members.span)
+        append(UInt8(ascii: "}"))
+    }
+}

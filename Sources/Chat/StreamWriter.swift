@@ -1,0 +1,176 @@
+// The rules every streamed answer keeps, whatever the upstream speaks: who comes first, what comes
+// last, and when an answer is complete.
+
+internal import JSON
+
+/// Turns what upstream events mean into the chunks of one answer.
+package struct StreamWriter: Sendable {
+    package let options: StreamOptions
+    /// What all chunks have in common; settled by the first event.
+    package private(set) var identity: StreamIdentity
+    /// The token counts so far.
+    package var usage = UsageTally()
+    /// Whether the end was written.
+    package private(set) var isDone = false
+
+    private var choices: [StreamChoice] = []
+    private var hasBegun = false
+    private var hasUsageLeft = false
+    /// A finish chunk without its closing brace, that waits for llama-server's timings.
+    private var heldFinish: [UInt8] = []
+
+    /// OpenAI allows `n` up to 128. An upstream that numbers choices higher is out of its mind.
+    private static let choiceLimit = 128
+
+    package init(_ options: StreamOptions) {
+        self.options = options
+        identity = StreamIdentity(options)
+    }
+
+    /// Whether every choice has finished: the answer is complete, however the connection ends.
+    package var isComplete: Bool { hasBegun && choices.allSatisfy(\.isFinished) }
+
+    /// Whether plain text of choice `index` may leave as it comes.
+    package func isSteady(_ index: Int) -> Bool {
+        guard heldFinish.isEmpty else { return false }
+        // Choices are few, and almost always one: a search beats keeping them by number.
+        for choice in choices where choice.index == index { return choice.isSteady }
+        return false
+    }
+
+    /// Takes over what the first event says about the stream. `id` and `fingerprint` are JSON
+    /// strings with their quotes. Later calls change nothing: all chunks are to agree.
+    package mutating func settle(id: [UInt8]?, created: [UInt8]?, fingerprint: [UInt8]?) {
+        guard !hasBegun else { return }
+        if let id { identity.id = id }
+        if let created { identity.created = created }
+        if let fingerprint { identity.fingerprint = fingerprint }
+    }
+
+    /// Writes what one event adds, as one chunk for each piece of it.
+    package mutating func write(
+        _ deltas: [ChoiceDelta], in envelope: some ChunkEnvelope, into sink: inout ChunkSink
+    ) throws(MalformedText) {
+        writeHeldFinish(timings: nil, into: &sink)
+        let room = max(256, options.eventSplit - envelope.overhead)
+        let pieceWriter = PieceWriter(field: options.reasoning, room: room)
+        var pieces: [ChunkPiece] = begin(deltas)
+        for delta in deltas {
+            let position = try position(of: delta.index)
+            var own = try choices[position].pieces(of: delta, pieceWriter)
+            if own.isEmpty, envelope.hasExtras, !choices[position].isFinished {
+                own.append(ChunkPiece(delta, Array("{}".utf8)))
+            }
+            if !own.isEmpty { own[own.count - 1].endsChoice = true }
+            pieces += own
+        }
+        guard !pieces.isEmpty else { return }
+        pieces[pieces.count - 1].endsEvent = true
+        for piece in pieces { write(piece, in: envelope, into: &sink) }
+    }
+
+    /// Writes the finish chunk that was held back, with llama-server's `timings` if they are known.
+    package mutating func writeHeldFinish(timings: [UInt8]?, into sink: inout ChunkSink) {
+        guard !heldFinish.isEmpty else { return }
+        sink.beginEvent()
+        sink.bytes.append(heldFinish.span)
+        if let timings {
+            sink.bytes.append(#","timings":"#)
+            sink.bytes.append(timings.span)
+        }
+        sink.bytes.append(UInt8(ascii: "}"))
+        sink.endEvent()
+        heldFinish = []
+    }
+
+    /// Writes what completes a complete answer: the usage chunk, unless it has left or was not
+    /// asked for, and the end mark.
+    package mutating func writeEnd(into sink: inout ChunkSink) {
+        guard !isDone else { return }
+        writeHeldFinish(timings: nil, into: &sink)
+        writeUsage(into: &sink)
+        sink.appendDone()
+        isDone = true
+    }
+
+    /// Writes the usage chunk, if it was asked for, is known and has not left.
+    package mutating func writeUsage(into sink: inout ChunkSink) {
+        guard options.includeUsage, !hasUsageLeft, let object = usage.usageObject() else { return }
+        hasUsageLeft = true
+        sink.beginEvent()
+        identity.appendOpening(to: &sink.bytes)
+        sink.bytes.append(#""choices":[],"usage":"#)
+        sink.bytes.appendEscapingLineSeparators(object.span)
+        if let timings = usage.timings {
+            sink.bytes.append(#","timings":"#)
+            sink.bytes.append(timings.span)
+        }
+        sink.bytes.append(UInt8(ascii: "}"))
+        sink.endEvent()
+    }
+
+    /// Whether the upstream's own usage chunk may leave now: it is asked for, counts everything, and
+    /// nothing comes after it. The caller then writes it.
+    package mutating func takeTurnForUsage() -> Bool {
+        guard options.includeUsage, !hasUsageLeft, isComplete, choices.count == 1 else {
+            return false
+        }
+        hasUsageLeft = true
+        return true
+    }
+
+    // MARK: - Parts
+
+    /// On the first event: the first chunks of the choices it does not speak of.
+    private mutating func begin(_ deltas: [ChoiceDelta]) -> [ChunkPiece] {
+        guard !hasBegun else { return [] }
+        hasBegun = true
+        for index in 0..<min(max(1, options.choiceCount), Self.choiceLimit) { addChoice(index) }
+        var pieces: [ChunkPiece] = []
+        for i in choices.indices where !deltas.contains(where: { $0.index == choices[i].index }) {
+            choices[i].hasRole = true
+            let position = deltas.first?.position ?? 0
+            let delta = ChoiceDelta(index: choices[i].index, position: position)
+            pieces.append(ChunkPiece(delta, StreamChoice.roleDelta))
+        }
+        return pieces
+    }
+
+    private mutating func addChoice(_ index: Int) {
+        var prefix = Array("call_".utf8)
+        let id = identity.id.dropFirst().dropLast()
+        let common = "chatcmpl-".utf8
+        prefix += id.starts(with: common) ? id.dropFirst(common.count) : id
+        prefix.append(UInt8(ascii: "_"))
+        if index > 0 {
+            prefix.append(decimal: index)
+            prefix.append(UInt8(ascii: "_"))
+        }
+        choices.append(
+            StreamChoice(index: index, callIDPrefix: prefix, thinkTags: options.thinkTags))
+    }
+
+    private mutating func position(of index: Int) throws(MalformedText) -> Int {
+        if let known = choices.firstIndex(where: { $0.index == index }) { return known }
+        guard 0..<Self.choiceLimit ~= index else { throw MalformedText() }
+        addChoice(index)
+        return choices.count - 1
+    }
+
+    private mutating func write(
+        _ piece: ChunkPiece, in envelope: some ChunkEnvelope, into sink: inout ChunkSink
+    ) {
+        let waitsForTimings =
+            options.isLlamaServer && !options.includeUsage && piece.finish != nil
+            && !envelope.hasTimings
+        if waitsForTimings {
+            writeHeldFinish(timings: nil, into: &sink)
+            envelope.write(piece, identity, into: &heldFinish)
+            heldFinish.removeLast()
+        } else {
+            sink.beginEvent()
+            envelope.write(piece, identity, into: &sink.bytes)
+            sink.endEvent()
+        }
+    }
+}

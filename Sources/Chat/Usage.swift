@@ -1,0 +1,103 @@
+// Token counts of a stream: what upstreams say about them, in whichever chunk, made into one figure.
+
+package import JSON
+
+/// Collects the counts an upstream reports in the course of a stream.
+package struct UsageTally: Sendable {
+    /// The last `usage` object that had counts, as it stood.
+    private var object: [UInt8] = []
+    private var promptTokens: Int?
+    private var completionTokens: Int?
+    /// The last closing `timings` object, as it stood, that has not left yet.
+    package var timings: [UInt8]?
+    private var finishChunks = PredictedCount()
+    private var usageChunks = PredictedCount()
+
+    /// Sums `predicted_n` over the choices.
+    private struct PredictedCount: Sendable {
+        var sum = 0
+        var choices = 0
+    }
+
+    package init() {}
+
+    /// Takes a `usage` value; anything but an object with counts is ignored.
+    package mutating func note(usage: JSONText) {
+        guard let prompt = usage["prompt_tokens"]?.int else { return }
+        promptTokens = prompt
+        completionTokens = usage["completion_tokens"]?.int ?? 0
+        object = Array(usage.bytes)
+    }
+
+    /// Takes counts that stand in no `usage` object; `cached` are prompt tokens.
+    package mutating func note(prompt: Int, completion: Int, cached: Int?) {
+        promptTokens = prompt
+        completionTokens = completion
+        object = []
+        object.appendUsage(prompt: prompt, completion: completion)
+        guard let cached else { return }
+        object.removeLast()
+        object.append(#","prompt_tokens_details":{"cached_tokens":"#)
+        object.append(decimal: cached)
+        object.append("}}")
+    }
+
+    /// Takes llama-server's `timings` of a chunk that ends a choice, or of the usage chunk after it.
+    package mutating func note(closingTimings: JSONText, inFinishChunk: Bool) {
+        guard let predicted = closingTimings["predicted_n"]?.int else { return }
+        if inFinishChunk {
+            finishChunks.sum += predicted
+            finishChunks.choices += 1
+        } else {
+            usageChunks.sum += predicted
+            usageChunks.choices += 1
+        }
+        guard promptTokens == nil, let prompt = closingTimings["prompt_n"]?.int else { return }
+        let cached = closingTimings["cache_n"]?.int
+        note(prompt: prompt + (cached ?? 0), completion: predicted, cached: cached)
+    }
+
+    /// Prompt and completion tokens of all choices; `nil` as long as the upstream has said nothing.
+    package var counts: (prompt: Int, completion: Int)? {
+        guard let promptTokens, let completionTokens else { return nil }
+        // llama-server counts one choice only (wire notes, section 2), but times each of them.
+        let perChoice = finishChunks.choices > 0 ? finishChunks : usageChunks
+        let completion = perChoice.choices > 1 ? perChoice.sum : completionTokens
+        return (promptTokens, completion)
+    }
+
+    /// The `usage` object for the client: the upstream's, with three integers that are right.
+    package func usageObject() -> [UInt8]? {
+        guard let counts, let reported = try? JSONText(object) else { return nil }
+        let total = counts.prompt + counts.completion
+        if reported["completion_tokens"]?.int == counts.completion,
+            reported["total_tokens"]?.int == total
+        {
+            return object
+        }
+        var usage: [UInt8] = []
+        usage.appendUsage(prompt: counts.prompt, completion: counts.completion)
+        usage.removeLast()
+        let rewritten = ["prompt_tokens", "completion_tokens", "total_tokens"]
+        for member in reported.members where !rewritten.contains(where: member.key.isString) {
+            usage.append(UInt8(ascii: ","))
+            usage += member.key.bytes
+            usage.append(UInt8(ascii: ":"))
+            usage += member.value.bytes
+        }
+        usage.append(UInt8(ascii: "}"))
+        return usage
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func appendUsage(prompt: Int, completion: Int) {
+        append(#"{"prompt_tokens":"#)
+        append(decimal: prompt)
+        append(#","completion_tokens":"#)
+        append(decimal: completion)
+        append(#","total_tokens":"#)
+        append(decimal: prompt + completion)
+        append(UInt8(ascii: "}"))
+    }
+}

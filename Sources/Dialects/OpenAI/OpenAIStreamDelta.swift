@@ -1,0 +1,111 @@
+// What a choice of an OpenAI-compatible event adds, freed from each server's habits.
+
+internal import Chat
+internal import JSON
+
+/// Reads the choices of an event.
+struct OpenAIStreamDeltaReader {
+    /// Whether bytes of cut characters were replaced in the event: see `TextCarry`.
+    let isRepaired: Bool
+    /// How many of the replaced bytes stood in texts, the only place where they can be joined.
+    private(set) var strayBytesInTexts = 0
+
+    init(isRepaired: Bool) { self.isRepaired = isRepaired }
+
+    /// What the choice at `position` adds.
+    mutating func delta(
+        of choice: [JSONText.Member], at position: Int
+    ) throws(StreamRefusal) -> ChoiceDelta {
+        guard let index = choice.value("index").map(\.int) ?? 0 else { throw .malformed }
+        var delta = ChoiceDelta(index: index, position: position)
+        delta.isRepaired = isRepaired
+        delta.finish = try finish(choice.value("finish_reason"))
+        delta.logprobs = choice.value("logprobs").map { Array($0.bytes) }
+        guard let value = choice.value("delta") else { return delta }
+        guard value.kind == .object else { throw .malformed }
+        let members = uniqueMembers(of: value)
+        delta.content = try text(members.value("content"))
+        // A server that sends both names sends the same text under both.
+        delta.reasoning = try text(
+            members.value("reasoning_content") ?? members.value("reasoning"))
+        if let calls = members.value("tool_calls") {
+            guard calls.kind == .array else { throw .malformed }
+            for entry in calls.elements { delta.toolCalls.append(try toolCall(entry)) }
+        }
+        let known = ["role", "content", "reasoning_content", "reasoning", "tool_calls"]
+        for member in members where !known.contains(where: member.key.isString) {
+            if !member.value.isNull { delta.otherMembers.append(member) }
+        }
+        if !delta.otherMembers.isEmpty { delta.otherMembers.removeLast() }
+        return delta
+    }
+
+    private mutating func text(_ value: JSONText?) throws(StreamRefusal) -> [UInt8] {
+        guard let value else { return [] }
+        guard value.kind == .string else { throw .malformed }
+        var text: [UInt8] = []
+        text.appendEscapingLineSeparators(value.source[value.contents].span)
+        if isRepaired { strayBytesInTexts += strayByteCount(text.span) }
+        return text
+    }
+
+    private func finish(_ value: JSONText?) throws(StreamRefusal) -> FinishReason? {
+        guard let value else { return nil }
+        guard let word = value.string else { throw .malformed }
+        switch word {
+        case "": return nil
+        case "length", "max_tokens": return .length
+        case "tool_calls": return .toolCalls
+        case "content_filter": return .contentFilter
+        // Not an end but a failure; "abort" is vLLM's word.
+        case "error", "abort":
+            var message: [UInt8] = []
+            message.appendJSONString("the answer ended with finish_reason \"\(word)\"")
+            throw .reported(message)
+        // "stop", and what other servers call it: "eos", "end_turn", "function_call" …
+        default: return .stop
+        }
+    }
+
+    private mutating func toolCall(_ entry: JSONText) throws(StreamRefusal) -> ToolCallFragment {
+        guard entry.kind == .object else { throw .malformed }
+        let members = uniqueMembers(of: entry)
+        var fragment = ToolCallFragment()
+        fragment.isRepaired = isRepaired
+        if let index = members.value("index") {
+            guard let number = index.int else { throw .malformed }
+            fragment.index = number
+        }
+        fragment.id = try nonEmpty(members.value("id"))
+        guard let function = members.value("function") else { return fragment }
+        guard function.kind == .object else { throw .malformed }
+        let parts = uniqueMembers(of: function)
+        fragment.name = try nonEmpty(parts.value("name"))
+        if let arguments = parts.value("arguments") {
+            if arguments.kind == .string {
+                fragment.arguments = try text(arguments)
+            } else {
+                fragment.arguments.appendEscaped(arguments.bytes.span)
+            }
+            let isNormal = arguments.kind == .string && isNormal(members, parts)
+            if isNormal { fragment.verbatim = Array(entry.bytes) }
+        }
+        return fragment
+    }
+
+    private func nonEmpty(_ value: JSONText?) throws(StreamRefusal) -> [UInt8]? {
+        guard let value else { return nil }
+        guard value.kind == .string else { throw .malformed }
+        var text: [UInt8] = []
+        text.appendEscapingLineSeparators(value.source[value.contents].span)
+        return text.isEmpty ? nil : text
+    }
+
+    /// Whether an entry has exactly the members of a first or of a later fragment.
+    private func isNormal(_ members: [JSONText.Member], _ function: [JSONText.Member]) -> Bool {
+        if members.count == 2, function.count == 1 { return members.value("index") != nil }
+        return members.count == 4 && function.count == 2 && members.value("index") != nil
+            && members.value("id") != nil && function.value("name") != nil
+            && members.value("type")?.isString("function") == true
+    }
+}

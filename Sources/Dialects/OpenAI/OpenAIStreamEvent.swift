@@ -1,0 +1,198 @@
+// One event of an OpenAI-compatible stream, read whole: for everything but plain tokens.
+
+internal import Chat
+internal import JSON
+
+/// A `chat.completion.chunk` as an upstream wrote it, and the chunks written after its pattern.
+struct OpenAIStreamEvent {
+    /// Of duplicate members the last one.
+    let members: [JSONText.Member]
+    /// The members of each choice.
+    let choices: [[JSONText.Member]]
+    private let byteCount: Int
+    private let includeUsage: Bool
+
+    /// `nil` if the event has neither choices nor usage, or choices that are no objects.
+    init?(_ event: JSONText, includeUsage: Bool) {
+        members = uniqueMembers(of: event)
+        byteCount = event.range.count
+        self.includeUsage = includeUsage
+        let elements: [JSONText]
+        switch members.value("choices") {
+        case let array? where array.kind == .array: elements = array.elements
+        case nil where members.value("usage")?.kind == .object: elements = []
+        case _?, nil: return nil
+        }
+        guard elements.allSatisfy({ $0.kind == .object }) else { return nil }
+        choices = elements.map(uniqueMembers)
+    }
+}
+
+extension OpenAIStreamEvent: ChunkEnvelope {
+    // Texts count double against the limit, which only means that cuts come a little early.
+    var overhead: Int {
+        var texts = 0
+        for choice in choices {
+            guard let delta = choice.value("delta") else { continue }
+            texts += delta.range.count
+        }
+        return byteCount - texts + 256
+    }
+
+    var hasTimings: Bool { members.value("timings") != nil }
+
+    var hasExtras: Bool {
+        members.contains { isExtra($0) }
+            || choices.contains { $0.contains { isChoiceExtra($0) } }
+    }
+
+    func write(_ piece: ChunkPiece, _ identity: StreamIdentity, into bytes: inout [UInt8]) {
+        write(identity, withExtras: piece.endsEvent, into: &bytes) { bytes in
+            bytes.append(UInt8(ascii: "["))
+            writeChoice(piece, into: &bytes)
+            bytes.append(UInt8(ascii: "]"))
+        } usage: { bytes in
+            if includeUsage { bytes.append(#""usage":null,"#) }
+        }
+    }
+
+    /// Writes an event without choices, with `usage` in the place of its own.
+    func writeUsage(_ usage: [UInt8], _ identity: StreamIdentity, into bytes: inout [UInt8]) {
+        write(identity, withExtras: true, into: &bytes) { bytes in
+            bytes.append("[]")
+        } usage: { bytes in
+            bytes.append(#""usage":"#)
+            bytes.appendEscapingLineSeparators(usage.span)
+            bytes.append(UInt8(ascii: ","))
+        }
+    }
+
+    // MARK: - Parts
+
+    /// Writes the members in the upstream's order, so that what need not change does not.
+    private func write(
+        _ identity: StreamIdentity, withExtras: Bool, into bytes: inout [UInt8],
+        choices: (inout [UInt8]) -> Void, usage: (inout [UInt8]) -> Void
+    ) {
+        var missing = ["id", "object", "created", "model", "choices"]
+        var hasUsage = false
+        bytes.append(UInt8(ascii: "{"))
+        let names = members.map { $0.key.string ?? "" }
+        for (name, member) in zip(names, members) {
+            missing.removeAll { $0 == name }
+            switch name {
+            case "usage":
+                hasUsage = true
+                usage(&bytes)
+            case "id", "object", "created", "model", "choices":
+                writeCommon(name, identity, into: &bytes, choices)
+            default:
+                guard withExtras || !isExtra(member) else { continue }
+                bytes.append(member)
+            }
+        }
+        for name in missing { writeCommon(name, identity, into: &bytes, choices) }
+        if !hasUsage { usage(&bytes) }
+        bytes[bytes.count - 1] = UInt8(ascii: "}")
+    }
+
+    private func writeCommon(
+        _ name: String, _ identity: StreamIdentity, into bytes: inout [UInt8],
+        _ choices: (inout [UInt8]) -> Void
+    ) {
+        bytes.appendJSONString(name)
+        bytes.append(UInt8(ascii: ":"))
+        switch name {
+        case "id": bytes.append(identity.id.span)
+        case "created": bytes.append(identity.created.span)
+        case "model": bytes.append(identity.model.span)
+        case "object": bytes.append(#""chat.completion.chunk""#)
+        default: choices(&bytes)
+        }
+        bytes.append(UInt8(ascii: ","))
+    }
+
+    private func writeChoice(_ piece: ChunkPiece, into bytes: inout [UInt8]) {
+        var missing = ["index", "delta", "finish_reason"]
+        bytes.append(UInt8(ascii: "{"))
+        let choice = piece.position < choices.count ? choices[piece.position] : []
+        for member in choice {
+            let name = member.key.string ?? ""
+            missing.removeAll { $0 == name }
+            switch name {
+            case "index", "delta", "finish_reason": writeCommon(name, piece, into: &bytes)
+            case "logprobs":
+                let logprobs = piece.logprobs ?? Array("null".utf8)
+                bytes.append(#""logprobs":"#)
+                bytes.appendEscapingLineSeparators(logprobs.span)
+                bytes.append(UInt8(ascii: ","))
+            default:
+                if piece.endsChoice { bytes.append(member) }
+            }
+        }
+        for name in missing { writeCommon(name, piece, into: &bytes) }
+        bytes[bytes.count - 1] = UInt8(ascii: "}")
+    }
+
+    private func writeCommon(_ name: String, _ piece: ChunkPiece, into bytes: inout [UInt8]) {
+        bytes.appendJSONString(name)
+        bytes.append(UInt8(ascii: ":"))
+        switch name {
+        case "index": bytes.append(decimal: piece.index)
+        case "delta": bytes.append(piece.delta.span)
+        default: bytes.append(finish: piece.finish)
+        }
+        bytes.append(UInt8(ascii: ","))
+    }
+
+    /// Whether a member says something about this event alone, which must be said once.
+    private func isExtra(_ member: JSONText.Member) -> Bool {
+        let everywhere = [
+            "id", "object", "created", "model", "choices", "usage", "system_fingerprint",
+            "service_tier",
+        ]
+        return !everywhere.contains(where: member.key.isString) && !member.value.isNull
+    }
+
+    private func isChoiceExtra(_ member: JSONText.Member) -> Bool {
+        let common = ["index", "delta", "finish_reason", "logprobs"]
+        return !common.contains(where: member.key.isString) && !member.value.isNull
+    }
+}
+
+extension [JSONText.Member] {
+    /// The value of the member `name`, unless it is null.
+    func value(_ name: String) -> JSONText? {
+        guard let value = last(where: { $0.key.isString(name) })?.value, !value.isNull else {
+            return nil
+        }
+        return value
+    }
+}
+
+/// The members of an object, of duplicates only the last.
+func uniqueMembers(of object: JSONText) -> [JSONText.Member] {
+    var seen: Set<String> = []
+    let members = object.members
+    guard members.count > 1 else { return members }
+    let unique = members.reversed().filter { seen.insert($0.key.string ?? "").inserted }
+    return unique.reversed()
+}
+
+extension [UInt8] {
+    /// Appends a member as it stands, with a comma after it.
+    mutating func append(_ member: JSONText.Member) {
+        appendEscapingLineSeparators(member.key.bytes.span)
+        append(UInt8(ascii: ":"))
+        appendEscapingLineSeparators(member.value.bytes.span)
+        append(UInt8(ascii: ","))
+    }
+
+    /// Appends the value of `finish_reason`.
+    mutating func append(finish: FinishReason?) {
+        guard let finish else { return append("null") }
+        append(UInt8(ascii: "\""))
+        append(finish.word)
+        append(UInt8(ascii: "\""))
+    }
+}

@@ -1,0 +1,245 @@
+// The quick way for token events: neighbours differ only in their text.
+
+internal import Chat
+internal import JSON
+
+/// What stands around the text of a token event, as it came and as it leaves.
+///
+/// An upstream writes the same bytes around every token, until the second changes. So the first such
+/// event is read member by member (`learn`), and each that has the same bytes around one string
+/// (`apply`) needs only that string checked: no allocation, a few dozen nanoseconds.
+struct EventTemplate: Sendable {
+    private var isLearned = false
+    private var upstreamHead: [UInt8] = []
+    private var upstreamTail: [UInt8] = []
+    private var clientHead: [UInt8] = []
+    private var clientTail: [UInt8] = []
+
+    /// What was learned no longer holds: the state of a choice has changed.
+    mutating func forget() { isLearned = false }
+
+    /// Writes `event` if it is like the one learned; `false` if it is not.
+    func apply(_ event: Span<UInt8>, limit: Int, into sink: inout ChunkSink) -> Bool {
+        guard isLearned, event.count <= limit else { return false }
+        let tailStart = event.count &- upstreamTail.count
+        guard tailStart >= upstreamHead.count, stands(upstreamHead.span, in: event, at: 0),
+            stands(upstreamTail.span, in: event, at: tailStart)
+        else { return false }
+        // The head ends with the opening quote, the tail begins with the closing one.
+        var scanner = JSONScanner(at: upstreamHead.count &- 1, depthLimit: 1)
+        // What is wrong with a text will be found, and said, on the slow path.
+        guard let text = try? scanner.scanString(event), text.upperBound == tailStart,
+            !mayEndInsideCharacter(event, text)
+        else { return false }
+        sink.beginEvent()
+        sink.bytes.append(clientHead.span)
+        if scanner.hasNonASCII {
+            sink.bytes.appendEscapingLineSeparators(event.extracting(text))
+        } else {
+            sink.bytes.append(event, text)
+        }
+        sink.bytes.append(clientTail.span)
+        sink.endEvent()
+        return true
+    }
+
+    /// Reads `event`; `false` if it is anything but one choice with one plain text.
+    mutating func learn(_ event: Span<UInt8>, for writer: StreamWriter) -> Bool {
+        isLearned = false
+        clientHead.removeAll(keepingCapacity: true)
+        clientTail.removeAll(keepingCapacity: true)
+        guard !hasControl(event) else { return false }
+        var reader = TemplateReader(hasNonASCII: hasNonASCII(event))
+        // What is wrong with an event will be found, and said, on the slow path.
+        guard
+            let isSimple = try? reader.readEvent(event, writer, &clientHead, &clientTail),
+            isSimple, let text = reader.text
+        else { return false }
+        upstreamHead.removeAll(keepingCapacity: true)
+        upstreamHead.append(event, 0..<text.lowerBound)
+        upstreamTail.removeAll(keepingCapacity: true)
+        upstreamTail.append(event, text.upperBound..<event.count)
+        isLearned = true
+        return true
+    }
+}
+
+/// Reads one event and writes what will stand around its text.
+///
+/// The methods return `false` for everything that the slow path must look at.
+private struct TemplateReader {
+    /// Where the text stands, once it was met.
+    private(set) var text: Range<Int>?
+    private let hasNonASCII: Bool
+    private var scanner = JSONScanner(depthLimit: 64)
+
+    /// Members met so far, to notice a second one of the same name.
+    private struct Members: OptionSet {
+        let rawValue: UInt8
+        static let id = Members(rawValue: 1)
+        static let object = Members(rawValue: 2)
+        static let created = Members(rawValue: 4)
+        static let model = Members(rawValue: 8)
+        static let choices = Members(rawValue: 16)
+        static let usage = Members(rawValue: 32)
+        static let index = Members(rawValue: 64)
+        static let finish = Members(rawValue: 128)
+    }
+
+    init(hasNonASCII: Bool) { self.hasNonASCII = hasNonASCII }
+
+    mutating func readEvent(
+        _ event: Span<UInt8>, _ writer: StreamWriter, _ head: inout [UInt8], _ tail: inout [UInt8]
+    ) throws(JSONError) -> Bool {
+        var met: Members = []
+        try scanner.enterObject(event)
+        head.append(UInt8(ascii: "{"))
+        while let key = try scanner.nextMember(event) {
+            if equal(event, key, "choices") {
+                guard met.insert(.choices).inserted else { return false }
+                head.append(#""choices":["#)
+                guard try readChoices(event, writer, &head, &tail) else { return false }
+            } else {
+                let isRead =
+                    text == nil
+                    ? try readMember(event, key, writer, &met, &head)
+                    : try readMember(event, key, writer, &met, &tail)
+                guard isRead else { return false }
+            }
+        }
+        try scanner.finish(event)
+        guard text != nil, met.isSuperset(of: [.id, .object, .created, .model]) else {
+            return false
+        }
+        if writer.options.includeUsage { tail.append(#""usage":null,"#) }
+        tail.removeLast()
+        tail.append(UInt8(ascii: "}"))
+        return true
+    }
+
+    /// Writes a member of the event, with a comma after it.
+    private mutating func readMember(
+        _ event: Span<UInt8>, _ key: Range<Int>, _ writer: StreamWriter, _ met: inout Members,
+        _ output: inout [UInt8]
+    ) throws(JSONError) -> Bool {
+        let kind = try scanner.peekKind(event)
+        let value = try scanner.skipValue(event)
+        if equal(event, key, "id") {
+            output.append(#""id":"#)
+            output.append(writer.identity.id.span)
+            output.append(UInt8(ascii: ","))
+            return met.insert(.id).inserted
+        }
+        if equal(event, key, "created") {
+            output.append(#""created":"#)
+            output.append(writer.identity.created.span)
+            output.append(UInt8(ascii: ","))
+            return met.insert(.created).inserted
+        }
+        if equal(event, key, "model") {
+            output.append(#""model":"#)
+            output.append(writer.identity.model.span)
+            output.append(UInt8(ascii: ","))
+            return met.insert(.model).inserted
+        }
+        if equal(event, key, "object") {
+            output.append(#""object":"chat.completion.chunk","#)
+            return met.insert(.object).inserted
+                && equal(event, value, #""chat.completion.chunk""#)
+        }
+        // A null usage is written anew at the end, or left out, as the client asked.
+        if equal(event, key, "usage") { return met.insert(.usage).inserted && kind == .null }
+        if equal(event, key, "error") { return false }
+        return put(event, key, value, &output)
+    }
+
+    private mutating func readChoices(
+        _ event: Span<UInt8>, _ writer: StreamWriter, _ head: inout [UInt8], _ tail: inout [UInt8]
+    ) throws(JSONError) -> Bool {
+        try scanner.enterArray(event)
+        guard try scanner.nextElement(event), try scanner.peekKind(event) == .object else {
+            return false
+        }
+        try scanner.enterObject(event)
+        head.append(UInt8(ascii: "{"))
+        var met: Members = []
+        while let key = try scanner.nextMember(event) {
+            if equal(event, key, "delta") {
+                guard text == nil else { return false }
+                head.append(#""delta":{""#)
+                guard try readDelta(event, writer.options.reasoning, &head) else { return false }
+                tail.append("\"},")
+                continue
+            }
+            let kind = try scanner.peekKind(event)
+            let value = try scanner.skipValue(event)
+            if equal(event, key, "index") {
+                guard let index = smallNumber(event, value), writer.isSteady(index),
+                    met.insert(.index).inserted
+                else { return false }
+            } else if equal(event, key, "finish_reason") {
+                guard kind == .null, met.insert(.finish).inserted else { return false }
+            }
+            let isPut =
+                text == nil ? put(event, key, value, &head) : put(event, key, value, &tail)
+            guard isPut else { return false }
+        }
+        guard text != nil, met == [.index, .finish] else { return false }
+        tail.removeLast()
+        tail.append("}],")
+        return try !scanner.nextElement(event)
+    }
+
+    /// Reads a delta with one text and nothing else; writes up to the text's opening quote.
+    private mutating func readDelta(
+        _ event: Span<UInt8>, _ field: ReasoningField, _ head: inout [UInt8]
+    ) throws(JSONError) -> Bool {
+        try scanner.enterObject(event)
+        guard let key = try scanner.nextMember(event), try scanner.peekKind(event) == .string
+        else { return false }
+        if equal(event, key, "content") {
+            head.append("content")
+        } else if equal(event, key, "reasoning_content") || equal(event, key, "reasoning") {
+            switch field {
+            case .reasoningContent: head.append("reasoning_content")
+            case .reasoning: head.append("reasoning")
+            case .both, .none: return false
+            }
+        } else {
+            return false
+        }
+        head.append("\":\"")
+        text = try scanner.scanString(event)
+        return try scanner.nextMember(event) == nil
+    }
+
+    /// Writes a member as it stands, with a comma after it.
+    private func put(
+        _ event: Span<UInt8>, _ key: Range<Int>, _ value: Range<Int>, _ output: inout [UInt8]
+    ) -> Bool {
+        // An escaped key may be another way to write one that matters.
+        for i in key where event[i] == UInt8(ascii: "\\") { return false }
+        let quoted = (key.lowerBound &- 1)..<(key.upperBound &+ 1)
+        if hasNonASCII {
+            output.appendEscapingLineSeparators(event.extracting(quoted))
+            output.append(UInt8(ascii: ":"))
+            output.appendEscapingLineSeparators(event.extracting(value))
+        } else {
+            output.append(event, quoted)
+            output.append(UInt8(ascii: ":"))
+            output.append(event, value)
+        }
+        output.append(UInt8(ascii: ","))
+        return true
+    }
+
+    private func smallNumber(_ event: Span<UInt8>, _ range: Range<Int>) -> Int? {
+        guard 1...3 ~= range.count else { return nil }
+        var number = 0
+        for i in range {
+            guard event[i] &- UInt8(ascii: "0") < 10 else { return nil }
+            number = number &* 10 &+ Int(event[i] &- UInt8(ascii: "0"))
+        }
+        return number
+    }
+}

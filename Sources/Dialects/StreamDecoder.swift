@@ -1,0 +1,160 @@
+// An upstream's answer in, the client's chunks out, whatever the upstream speaks.
+
+public import Chat
+internal import Framing
+
+/// How an upstream writes its stream.
+public enum UpstreamDialect: Sendable, Equatable, CaseIterable {
+    /// Server-sent events with `chat.completion.chunk` objects: llama-server and its kind.
+    case openAI
+    /// Newline-delimited JSON of Ollama's native `/api/chat`.
+    case ollama
+}
+
+/// Turns the body of an upstream's streamed answer into the one normalised stream.
+///
+/// The bytes come as the network cut them. When a call throws, everything valid before the bad frame
+/// is already in the sink; the decoder is then spent. Nothing throws once the answer is complete:
+/// what an upstream does after that is its own affair.
+public struct StreamDecoder: Sendable {
+    private var events: SSEDecoder
+    private var records: LineSplitter
+    private var openAI: OpenAIStream
+    private var ollama: OllamaStream
+    private let dialect: UpstreamDialect
+
+    /// Makes a decoder for one answer. A frame of more than `eventLimit` bytes is refused.
+    public init(_ dialect: UpstreamDialect, _ options: StreamOptions, eventLimit: Int) {
+        self.dialect = dialect
+        events = SSEDecoder(limit: eventLimit)
+        records = LineSplitter(limit: eventLimit)
+        openAI = OpenAIStream(options)
+        ollama = OllamaStream(options)
+    }
+
+    /// Upstream data events seen so far. Comments (llama-server's pings) do not count, so that
+    /// deadlines between tokens are not fed by them.
+    public var dataEvents: Int {
+        switch dialect {
+        case .openAI: openAI.dataEvents
+        case .ollama: ollama.dataEvents
+        }
+    }
+
+    /// Whether every choice has finished (OpenAI) or `done: true` came (Ollama): from here on the
+    /// answer is complete, however the connection ends.
+    public var isAnswerComplete: Bool { writer.isComplete }
+
+    /// Whether the end was written to the sink. Bytes after that are ignored.
+    public var isDone: Bool { writer.isDone }
+
+    /// Tokens of the prompt and of all choices, as far as the upstream has told.
+    public var usage: (promptTokens: Int, completionTokens: Int)? {
+        writer.usage.counts.map { ($0.prompt, $0.completion) }
+    }
+
+    /// Takes the next bytes of the upstream's body.
+    public mutating func feed(
+        _ bytes: Span<UInt8>, into sink: inout ChunkSink
+    ) throws(DialectError) {
+        guard !isDone else { return }
+        do throws(DialectError) {
+            switch dialect {
+            case .openAI: try Self.feed(&events, &openAI, bytes, &sink)
+            case .ollama: try Self.feed(&records, &ollama, bytes, &sink)
+            }
+        } catch {
+            try pardon(error, &sink)
+        }
+    }
+
+    /// The upstream's body ended, or its connection broke: writes what completes a complete answer
+    /// (usage, `[DONE]`), or throws `.endedEarly`.
+    public mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
+        guard !isDone else { return }
+        do throws(DialectError) {
+            switch dialect {
+            case .openAI:
+                try Self.finish(&events, &openAI, &sink)
+                try openAI.finish(into: &sink)
+            case .ollama:
+                try Self.finish(&records, &ollama, &sink)
+                try ollama.finish(into: &sink)
+            }
+        } catch {
+            try pardon(error, &sink)
+        }
+    }
+
+    // MARK: - Parts
+
+    private var writer: StreamWriter {
+        switch dialect {
+        case .openAI: openAI.writer
+        case .ollama: ollama.writer
+        }
+    }
+
+    /// A fault after the end of the answer is none: the end is written, and the rest ignored.
+    private mutating func pardon(
+        _ error: DialectError, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        guard isAnswerComplete else { throw error }
+        switch dialect {
+        case .openAI: try openAI.finish(into: &sink)
+        case .ollama: try ollama.finish(into: &sink)
+        }
+    }
+
+    // The parts are passed one by one: a closure that captured `self` would overlap with the decoder
+    // that calls it.
+    private static func feed(
+        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ bytes: Span<UInt8>,
+        _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        do {
+            try events.feed(bytes) { item, name, data throws(DialectError) in
+                try stream.take(item, named: name, data, into: &sink)
+            }
+        } catch {
+            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
+        }
+    }
+
+    private static func feed(
+        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ bytes: Span<UInt8>,
+        _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        do {
+            try records.feed(bytes) { record throws(DialectError) in
+                try stream.take(record, into: &sink)
+            }
+        } catch {
+            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
+        }
+    }
+
+    private static func finish(
+        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        do {
+            try events.finish { item, name, data throws(DialectError) in
+                try stream.take(item, named: name, data, into: &sink)
+            }
+        } catch {
+            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
+        }
+    }
+
+    private static func finish(
+        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        do {
+            try records.finish { record throws(DialectError) in
+                try stream.takeLast(record, into: &sink)
+            }
+        } catch {
+            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
+        }
+    }
+}
