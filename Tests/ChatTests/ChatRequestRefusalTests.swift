@@ -9,8 +9,8 @@ import Testing
         #"{'messages':[]}"#,
     ])
     func whatIsNotJSONIsRefused(_ body: String) {
-        #expect(refusal(body)?.code == .invalidJSON)
-        #expect(refusal(body)?.status == 400)
+        #expect(readRefusal(body)?.code == .invalidJSON)
+        #expect(readRefusal(body)?.status == 400)
     }
 
     @Test func whatIsNotUTF8IsRefused() {
@@ -21,7 +21,7 @@ import Testing
 
     @Test(arguments: ["[1,2]", "\"hi\"", "5", "null"])
     func whatIsNoObjectIsRefused(_ body: String) {
-        #expect(refusal(body)?.code == .invalidValue)
+        #expect(readRefusal(body)?.code == .invalidValue)
     }
 
     /// Messages, and the field named.
@@ -38,8 +38,8 @@ import Testing
 
     @Test(arguments: messages)
     func wrongMessagesAreNamed(_ body: String, _ code: ErrorCode, _ param: String) {
-        #expect(refusal(body)?.code == code)
-        #expect(refusal(body)?.param == param)
+        #expect(readRefusal(body)?.code == code)
+        #expect(readRefusal(body)?.param == param)
     }
 
     /// What may stand behind the role of a message, wrongly, and where the fault is.
@@ -80,7 +80,7 @@ import Testing
 
     @Test(arguments: fields)
     func wrongFieldsOfAMessageAreNamed(_ field: String, _ code: ErrorCode, _ param: String) {
-        let fault = refusal(#"{"messages":[{"role":"user"},{"role":"user",\#(field)}]}"#)
+        let fault = readRefusal(#"{"messages":[{"role":"user"},{"role":"user",\#(field)}]}"#)
         #expect(fault?.code == code)
         #expect(fault?.param == "messages[1].\(param)")
     }
@@ -144,6 +144,6 @@ import Testing
     }
 
     private func refused(_ name: String, _ value: String) -> APIError? {
-        refusal(#"{"messages":[{"role":"user","content":"x"}],"\#(name)":\#(value)}"#)
+        readRefusal(#"{"messages":[{"role":"user","content":"x"}],"\#(name)":\#(value)}"#)
     }
 }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct ChatRequestTests {
     @Test func whatTheSessionNeedsIsRead() throws {
-        let request = try chat(
+        let request = try readChat(
             #"""
             {"model":"m","messages":[{"role":"developer","content":"x"},{"role":"user","content":"y"}],
              "stream":true,"stream_options":{"include_usage":true},"n":3,"logprobs":true,
@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test func whatIsLeftOutHasOpenAIsDefaults() throws {
-        let request = try chat(#"{"messages":[{"role":"user","content":"hi"}]}"#)
+        let request = try readChat(#"{"messages":[{"role":"user","content":"hi"}]}"#)
         #expect(request.model == nil)
         #expect(!request.isStream)
         #expect(!request.includesUsage)
@@ -40,7 +40,7 @@ import Testing
 
     @Test func nullMeansAbsentForEveryKnownField() throws {
         for name in ChatRequest.knownFields where name != "messages" {
-            let request = try chat(with: name, "null")
+            let request = try readChat(with: name, "null")
             #expect(request[name] == nil, "\(name)")
         }
     }
@@ -60,12 +60,12 @@ import Testing
         #"{"r\u006fle":"user","content":"x"}"#,
     ])
     func messagesOfRealClientsPass(_ message: String) throws {
-        let request = try chat(#"{"messages":["# + message + "]}")
+        let request = try readChat(#"{"messages":["# + message + "]}")
         #expect(request.messageRanges.count == 1)
     }
 
     @Test func unknownFieldsAreNoError() throws {
-        let request = try chat(with: "frobnicate", #"{"a":[1,2]}"#)
+        let request = try readChat(with: "frobnicate", #"{"a":[1,2]}"#)
         #expect(request["frobnicate"]?.kind == .object)
     }
 
@@ -73,7 +73,7 @@ import Testing
         let image = #"{"type":"image_url","image_url":{"url":"x"}}"#
         let sound = #"{"type":"input_audio","input_audio":{"data":"","format":"wav"}}"#
         func request(_ part: String) throws -> ChatRequest {
-            try chat(#"{"messages":[{"role":"user","content":[\#(part)]}]}"#)
+            try readChat(#"{"messages":[{"role":"user","content":[\#(part)]}]}"#)
         }
         #expect(try request(image).hasImages)
         #expect(try !request(image).hasAudio)
@@ -81,7 +81,7 @@ import Testing
     }
 
     @Test func ofDuplicateKeysTheLastOneCounts() throws {
-        let request = try chat(
+        let request = try readChat(
             #"{"model":"a","messages":[],"n":"x","messages":[{"role":5,"role":"user"}],"model":"b","n":2}"#
         )
         #expect(request.model == "b")
@@ -89,16 +89,16 @@ import Testing
         #expect(request.messageRanges.count == 1)
         #expect(
             request.names.indices.map(request.isLast) == [false, false, false, true, true, true])
-        #expect(refusal(#"{"messages":[{"role":"user"}],"messages":[]}"#)?.param == "messages")
+        #expect(readRefusal(#"{"messages":[{"role":"user"}],"messages":[]}"#)?.param == "messages")
         #expect(
-            refusal(#"{"messages":[{"role":"user"}],"messages":null}"#)?.code == .missingField)
+            readRefusal(#"{"messages":[{"role":"user"}],"messages":null}"#)?.code == .missingField)
     }
 
     @Test func toolChoiceNoneMeansNoTools() throws {
         let tools = #""tools":[{"type":"function","function":{"name":"f"}}]"#
         let message = #""messages":[{"role":"user","content":"x"}]"#
-        #expect(try !chat("{\(message),\(tools),\"tool_choice\":\"none\"}").hasTools)
-        #expect(try !chat("{\(message),\"tools\":[]}").hasTools)
+        #expect(try !readChat("{\(message),\(tools),\"tool_choice\":\"none\"}").hasTools)
+        #expect(try !readChat("{\(message),\"tools\":[]}").hasTools)
     }
 
     @Test func aBodyOfCountlessFieldsIsRefused() throws {
@@ -106,8 +106,8 @@ import Testing
             let fields = (1..<count).map { "\"a\($0)\":0" }.joined(separator: ",")
             return #"{"messages":[{"role":"user","content":"x"}],"# + fields + "}"
         }
-        #expect(try chat(body(ChatRequest.fieldLimit)).names.count == ChatRequest.fieldLimit)
-        #expect(refusal(body(ChatRequest.fieldLimit + 1))?.code == .invalidValue)
+        #expect(try readChat(body(ChatRequest.fieldLimit)).names.count == ChatRequest.fieldLimit)
+        #expect(readRefusal(body(ChatRequest.fieldLimit + 1))?.code == .invalidValue)
     }
 
     @Test func depthIsLimited() throws {
@@ -116,22 +116,22 @@ import Testing
                 String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
             return #"{"messages":[{"role":"user"}],"x":"# + value + "}"
         }
-        _ = try chat(body(127))
-        #expect(refusal(body(128))?.code == .invalidJSON)
+        _ = try readChat(body(127))
+        #expect(readRefusal(body(128))?.code == .invalidJSON)
     }
 }
 
-func chat(_ body: String) throws(APIError) -> ChatRequest {
+func readChat(_ body: String) throws(APIError) -> ChatRequest {
     try ChatRequest(reading: Array(body.utf8))
 }
 
-func chat(with name: String, _ value: String) throws(APIError) -> ChatRequest {
-    try chat(#"{"messages":[{"role":"user","content":"x"}],"\#(name)":\#(value)}"#)
+func readChat(with name: String, _ value: String) throws(APIError) -> ChatRequest {
+    try readChat(#"{"messages":[{"role":"user","content":"x"}],"\#(name)":\#(value)}"#)
 }
 
-func refusal(_ body: String) -> APIError? {
+func readRefusal(_ body: String) -> APIError? {
     do {
-        _ = try chat(body)
+        _ = try readChat(body)
         return nil
     } catch {
         return error

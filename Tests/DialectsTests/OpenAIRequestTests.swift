@@ -16,7 +16,7 @@ import Testing
             "grammar":"root ::= \\"a\\"", "top_k":4e1,"chat_template_kwargs":{"a":[1.50]}, "stop":null }\n
             """
         for kind in [UpstreamKind.llamaServer, .openAI] {
-            let sent = try written(body, for: target(kind))
+            let sent = try written(body, for: requestTarget(kind))
             #expect(sent.text == body)
             #expect(sent.request.path == "/v1/chat/completions")
             #expect(sent.request.ignored == [])
@@ -27,30 +27,30 @@ import Testing
     /// Bodies, and what is sent of them, where nothing but the top level changes.
     static let changes: [(String, String)] = [
         // A stream with its usage is always asked for.
-        (chat(""), chat("") - "}" + stream + "}"),
+        (chatBody(""), chatBody("").opened + stream + "}"),
         (
-            chat(#""stream" : false"#),
-            chat(#""stream" : true,"stream_options":{"include_usage":true}"#)
+            chatBody(#""stream" : false"#),
+            chatBody(#""stream" : true,"stream_options":{"include_usage":true}"#)
         ),
         (
-            chat(#""stream":true,"stream_options":{"include_usage":false, "x":1}"#),
-            chat(#""stream":true,"stream_options":{"include_usage":true, "x":1}"#)
+            chatBody(#""stream":true,"stream_options":{"include_usage":false, "x":1}"#),
+            chatBody(#""stream":true,"stream_options":{"include_usage":true, "x":1}"#)
         ),
         (
-            chat(#""stream":true,"stream_options":{ "x":1}"#),
-            chat(#""stream":true,"stream_options":{"include_usage":true, "x":1}"#)
+            chatBody(#""stream":true,"stream_options":{ "x":1}"#),
+            chatBody(#""stream":true,"stream_options":{"include_usage":true, "x":1}"#)
         ),
         (
-            chat(#""stream":true,"stream_options":{}"#),
-            chat(#""stream":true,"stream_options":{"include_usage":true}"#)
+            chatBody(#""stream":true,"stream_options":{}"#),
+            chatBody(#""stream":true,"stream_options":{"include_usage":true}"#)
         ),
         (
-            chat(#""stream":null,"stream_options":null"#),
-            chat(#""stream":true,"stream_options":{"include_usage":true}"#)
+            chatBody(#""stream":null,"stream_options":null"#),
+            chatBody(#""stream":true,"stream_options":{"include_usage":true}"#)
         ),
         (
-            chat(#""stream_options":{"include_usage":null},"stream":true"#),
-            chat(#""stream_options":{"include_usage":true},"stream":true"#)
+            chatBody(#""stream_options":{"include_usage":null},"stream":true"#),
+            chatBody(#""stream_options":{"include_usage":true},"stream":true"#)
         ),
         // Of duplicate keys only the last one is sent.
         (
@@ -70,15 +70,15 @@ import Testing
 
     @Test(arguments: changes)
     func onlyTheTopLevelChanges(_ body: String, _ expected: String) throws {
-        #expect(try written(body, for: target(.llamaServer)).text == expected)
-        #expect(try written(body, for: target(.openAI)).text == expected)
+        #expect(try written(body, for: requestTarget(.llamaServer)).text == expected)
+        #expect(try written(body, for: requestTarget(.openAI)).text == expected)
     }
 
     @Test func theModelIsRewrittenWhereTheRouteSaysSo() throws {
-        var route = target(.llamaServer)
+        var route = requestTarget(.llamaServer)
         route.upstreamModel = "org/big \"q\""
         #expect(
-            try written(chat(""), for: route).text
+            try written(chatBody(""), for: route).text
                 == #"{"model":"org/big \"q\"","messages":[{"role":"user","content":"hi"}]"#
                 + Self.stream + "}")
         let nameless = #"{"messages":[{"role":"user"}]}"#
@@ -88,21 +88,22 @@ import Testing
     }
 
     @Test func developersBecomeSystemUnlessKept() throws {
-        let body = chat(
+        let body = chatBody(
             messages:
                 #"{"role":"developer","content":"developer"}, {"content":"x", "role" : "developer"},"#
                 + #"{"role":"developer","role":"user","content":"\"role\":\"developer\""}"#)
-        let sent = try written(body, for: target(.openAI))
+        let sent = try written(body, for: requestTarget(.openAI))
         #expect(
             sent.text
-                == chat(
+                == chatBody(
                     messages:
                         #"{"role":"system","content":"developer"}, {"content":"x", "role" : "system"},"#
-                        + #"{"role":"developer","role":"user","content":"\"role\":\"developer\""}"#)
-                - "}" + Self.stream + "}")
-        var keeping = target(.openAI)
+                        + #"{"role":"developer","role":"user","content":"\"role\":\"developer\""}"#
+                )
+                .opened + Self.stream + "}")
+        var keeping = requestTarget(.openAI)
         keeping.keepsDeveloperRole = true
-        #expect(try written(body, for: keeping).text == body - "}" + Self.stream + "}")
+        #expect(try written(body, for: keeping).text == body.opened + Self.stream + "}")
     }
 
     @Test func longTextIsNeverCopied() throws {
@@ -110,7 +111,7 @@ import Testing
         let body =
             #"{"model":"x","messages":[{"role":"developer","content":"\#(text)"},"#
             + #"{"role":"user","content":"\#(text)"}],"temperature":1}"#
-        let sent = try written(body, for: target(.llamaServer))
+        let sent = try written(body, for: requestTarget(.llamaServer))
         var own = 0
         for case .bytes(let bytes) in sent.request.body { own += bytes.count }
         #expect(own < 300)
@@ -120,7 +121,7 @@ import Testing
     @Test func manySmallChangesMakeFewPieces() throws {
         let message = #"{"role":"developer","content":"x"}"#
         let messages = Array(repeating: message, count: 500).joined(separator: ",")
-        let sent = try written(chat(messages: messages), for: target(.llamaServer))
+        let sent = try written(chatBody(messages: messages), for: requestTarget(.llamaServer))
         #expect(sent.request.body.count == 1)
         #expect(!sent.text.contains("developer"))
     }
@@ -148,36 +149,37 @@ import Testing
     func llamaServerHearsTheLimitInItsOwnWord(
         _ fields: String, _ sent: String, _ appended: String
     ) throws {
-        let expected = chat(sent) - "}" + OpenAIRequestTests.stream + appended + "}"
-        #expect(try written(chat(fields), for: target(.llamaServer)).text == expected)
+        let expected = chatBody(sent).opened + OpenAIRequestTests.stream + appended + "}"
+        #expect(try written(chatBody(fields), for: requestTarget(.llamaServer)).text == expected)
     }
 
     @Test func otherServersHearNothingOfLlamaServersWords() throws {
-        let both = chat(#""max_completion_tokens":5,"max_tokens":-1"#)
+        let both = chatBody(#""max_completion_tokens":5,"max_tokens":-1"#)
         #expect(
-            try written(both, for: target(.openAI)).text
-                == chat(#""max_completion_tokens":5"#) - "}" + OpenAIRequestTests.stream + "}")
-        let named = chat(threeTools + #","tool_choice":{"function":{"name":"g"}}"#)
+            try written(both, for: requestTarget(.openAI)).text
+                == chatBody(#""max_completion_tokens":5"#).opened + OpenAIRequestTests.stream + "}")
+        let named = chatBody(threeTools + #","tool_choice":{"function":{"name":"g"}}"#)
         #expect(
-            try written(named, for: target(.openAI)).text
-                == named - "}" + OpenAIRequestTests.stream + "}")
+            try written(named, for: requestTarget(.openAI)).text
+                == named.opened + OpenAIRequestTests.stream + "}")
     }
 
     @Test func aNamedToolBecomesTheOnlyOneAndRequired() throws {
-        let named = chat(
+        let named = chatBody(
             threeTools + #","tool_choice":{"type":"function","function":{"name":"g"}}"#)
         #expect(
-            try written(named, for: target(.llamaServer)).text
-                == chat(
+            try written(named, for: requestTarget(.llamaServer)).text
+                == chatBody(
                     #""tools":[{"type":"function","function":{"name":"g","parameters":{ }}}],"#
-                        + #""tool_choice":"required""#) - "}" + OpenAIRequestTests.stream + "}")
+                        + #""tool_choice":"required""#
+                ).opened + OpenAIRequestTests.stream + "}")
     }
 
     @Test func allowedToolsAreTheOnlyOnes() throws {
         let allowed =
             #","tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":"#
             + #"[{"type":"function","function":{"name":"h"}},{"type":"function","function":{"name":"f"}}]}}"#
-        let sent = try written(chat(threeTools + allowed), for: target(.llamaServer))
+        let sent = try written(chatBody(threeTools + allowed), for: requestTarget(.llamaServer))
         #expect(
             sent.json["tools"]?.elements.map { $0["function"]?["name"]?.string } == ["f", "h"])
         #expect(sent.json["tool_choice"]?.string == "auto")
@@ -185,10 +187,10 @@ import Testing
 
     @Test(arguments: ["\"auto\"", "\"none\"", "\"required\"", "null"])
     func wordsGoThroughUntouched(_ choice: String) throws {
-        let body = chat(threeTools + ",\"tool_choice\":\(choice)")
+        let body = chatBody(threeTools + ",\"tool_choice\":\(choice)")
         #expect(
-            try written(body, for: target(.llamaServer)).text
-                == body - "}" + OpenAIRequestTests.stream + "}")
+            try written(body, for: requestTarget(.llamaServer)).text
+                == body.opened + OpenAIRequestTests.stream + "}")
     }
 
     @Test(arguments: [
@@ -197,22 +199,19 @@ import Testing
     ])
     func choicesThatCannotBeMetAreRefused(_ choice: String, _ param: String) {
         for kind in [UpstreamKind.llamaServer, .ollama] {
-            let fault = refusal(chat(threeTools + ",\"tool_choice\":\(choice)"), for: target(kind))
+            let fault = writeRefusal(
+                chatBody(threeTools + ",\"tool_choice\":\(choice)"), for: requestTarget(kind))
             #expect(fault?.status == 400)
             #expect(fault?.param == param)
         }
     }
 
     @Test func whatLlamaServerPassesOverIsReportedButStillSent() throws {
-        let body = chat(#""user":"u","store":true,"metadata":{},"verbosity":"medium","top_k":3"#)
-        let sent = try written(body, for: target(.llamaServer))
+        let body = chatBody(
+            #""user":"u","store":true,"metadata":{},"verbosity":"medium","top_k":3"#)
+        let sent = try written(body, for: requestTarget(.llamaServer))
         #expect(sent.request.ignored == ["user", "store"])
         #expect(sent.json["user"]?.string == "u")
-        #expect(try written(body, for: target(.openAI)).request.ignored == [])
+        #expect(try written(body, for: requestTarget(.openAI)).request.ignored == [])
     }
-}
-
-/// A string without its last part, for expectations that differ at the end.
-func - (text: String, end: String) -> String {
-    text.hasSuffix(end) ? String(text.dropLast(end.count)) : text
 }

@@ -15,7 +15,7 @@ func written(
 }
 
 /// The refusal of `body`, or `nil` if it is written.
-func refusal(_ body: String, for target: RequestTarget) -> APIError? {
+func writeRefusal(_ body: String, for target: RequestTarget) -> APIError? {
     do {
         _ = try written(body, for: target)
         return nil
@@ -25,13 +25,13 @@ func refusal(_ body: String, for target: RequestTarget) -> APIError? {
 }
 
 /// A target of `kind` whose model is called `m` on both sides.
-func target(_ kind: UpstreamKind) -> RequestTarget {
+func requestTarget(_ kind: UpstreamKind) -> RequestTarget {
     RequestTarget(kind: kind, upstreamModel: "m", clientModel: "m")
 }
 
 /// A target at Ollama whose model can do everything.
 var ableOllama: RequestTarget {
-    var able = target(.ollama)
+    var able = requestTarget(.ollama)
     able.ollama.isKnown = true
     able.ollama.thinking = true
     able.ollama.tools = true
@@ -42,18 +42,18 @@ var ableOllama: RequestTarget {
 }
 
 /// A setting of a rule; `json` must be JSON.
-func setting(_ name: String, _ json: String) throws -> ParameterRules.Setting {
+func ruleSetting(_ name: String, _ json: String) throws -> ParameterRules.Setting {
     ParameterRules.Setting(name, try JSONText(Array(json.utf8)))
 }
 
 /// `{"model":"m","messages":[a user's hi], FIELDS}`.
-func chat(_ fields: String) -> String {
+func chatBody(_ fields: String) -> String {
     let more = fields.isEmpty ? "" : "," + fields
     return #"{"model":"m","messages":[{"role":"user","content":"hi"}]\#(more)}"#
 }
 
 /// `{"model":"m","messages":[MESSAGES]}`.
-func chat(messages: String) -> String {
+func chatBody(messages: String) -> String {
     #"{"model":"m","messages":[\#(messages)]}"#
 }
 
@@ -61,3 +61,8 @@ func chat(messages: String) -> String {
 let threeTools =
     #""tools":[{"type":"function","function":{"name":"f"}}, {"type":"function","function":"#
     + #"{"name":"g","parameters":{ }}},{"type":"function","function":{"name":"h"}}]"#
+
+extension String {
+    /// An object's text without its closing brace, to be gone on with.
+    var opened: String { String(dropLast()) }
+}
