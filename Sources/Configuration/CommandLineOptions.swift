@@ -202,5 +202,6 @@ public struct CommandLineError: Error, Equatable, Sendable, CustomStringConverti
     /// What is wrong, and what would be right.
     public let description: String
 
-    init(_ description: String) { self.description = description }
+    /// Tells what is wrong, and what would be right.
+    public init(_ description: String) { self.description = description }
 }

@@ -185,12 +185,16 @@ struct ConfigurationReader {
     }
 
     private static func suggestion(_ key: String, _ known: [String]) -> String {
-        if let elsewhere = Setting.all.first(where: { $0.name.hasSuffix("." + key) }) {
-            let section = elsewhere.name.dropLast(key.count + 1)
-            return "it belongs under \(section)"
-        }
-        if let nearest = nearestNames(to: key, among: known).first {
-            return "did you mean \(nearest)?"
+        let nearest = nearestNames(to: key, among: known).first
+        let sections = Setting.all.filter { $0.name.hasSuffix("." + key) }
+            .map { String($0.name.dropLast(key.count + 1)) }
+        let elsewhere = sections.isEmpty ? nil : alternatives(sections)
+        switch (nearest, elsewhere) {
+        case (let nearest?, let elsewhere?):
+            return "did you mean \(nearest), or is it for \(elsewhere)?"
+        case (let nearest?, nil): return "did you mean \(nearest)?"
+        case (nil, let elsewhere?): return "it belongs under \(elsewhere)"
+        case (nil, nil): break
         }
         return "known here: " + known.joined(separator: ", ")
     }
