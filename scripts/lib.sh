@@ -58,14 +58,12 @@ end_background() {
     return 0
 }
 
-# wait_for_url FILE PID SECONDS: prints the first http://127.0.0.1:PORT that the process writes into FILE.
+# wait_for_url FILE PID SECONDS [NOT]: prints the first http://127.0.0.1:PORT other than NOT that the process wrote.
 wait_for_url() {
-    local file=$1 pid=$2 tries=$(($3 * 20)) url
+    local file=$1 pid=$2 tries=$(($3 * 20)) not=${4:-} url
     for ((; tries > 0; tries--)); do
-        url=$(grep -om1 'http://127\.0\.0\.1:[0-9]*' "$file" 2>/dev/null) && {
-            printf '%s\n' "$url"
-            return 0
-        }
+        url=$(grep -o 'http://127\.0\.0\.1:[0-9]*' "$file" | grep -vxF "$not" | head -n 1) || true
+        [ -z "$url" ] || { printf '%s\n' "$url" && return 0; }
         kill -0 "$pid" 2>/dev/null || return 1
         sleep 0.05
     done

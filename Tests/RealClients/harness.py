@@ -5,7 +5,9 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,7 @@ class Process:
 
     def __init__(self, name, command, folder, env=None):
         self.name, self.log = name, os.path.join(folder, name + ".log")
+        self.command = command
         libc = ctypes.CDLL(None)
         with open(self.log, "wb") as out:
             self.child = subprocess.Popen(
@@ -53,14 +56,14 @@ class Process:
         with open(self.log, encoding="utf-8", errors="replace") as log:
             return log.read()
 
-    def url(self, seconds=30):
-        """The first http://127.0.0.1:PORT it prints."""
+    def url(self, seconds=30, besides=""):
+        """The first http://127.0.0.1:PORT it prints that we did not tell it, on its command line or in `besides`."""
+        told = " ".join(self.command) + besides
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            # A port is complete only when something follows it.
-            found = re.search(r"(http://127\.0\.0\.1:\d+)[^\d]", self.said())
-            if found:
-                return found.group(1)
+            for url in re.findall(r"(http://127\.0\.0\.1:\d+)[^\d]", self.said()):  # more follows: it is whole
+                if url not in told:
+                    return url
             if self.child.poll() is not None:
                 break
             time.sleep(0.02)
@@ -116,14 +119,18 @@ class Stage:
                    "--pad-mb", str(pad), "--set", "n_batch=128"]
         return self.once(alias, lambda: self.start(alias, command).url(120))
 
-    def ollama(self):
-        log = os.path.join(self.folder, "ollama-requests.jsonl")
-        command = [os.path.join(HERE, "replay-ollama"), "--gap-ms", "5", "--log", log]
-        return self.once("ollama", lambda: self.start("ollama", command).url())
+    def ollama(self, gap=5):
+        """A replay of recorded answers, with at least `gap` ms between two pieces; its address."""
+        command = [os.path.join(HERE, "replay-ollama"), "--gap-ms", str(gap), "--log", self.ollama_log_path(gap)]
+        return self.once(f"ollama-{gap}", lambda: self.start("ollama", command).url())
 
-    def ollama_log(self):
-        with open(os.path.join(self.folder, "ollama-requests.jsonl")) as log:
-            return [json.loads(line) for line in log]
+    def ollama_log_path(self, gap):
+        return os.path.join(self.folder, f"ollama-{gap}.jsonl")
+
+    def times_ollama_was_left(self, gap=5):
+        """How many answers the replay could not finish, because its client had gone."""
+        with open(self.ollama_log_path(gap)) as log:
+            return sum('"how": "client_left"' in line for line in log)
 
     def mock(self):
         def make():
@@ -138,6 +145,19 @@ class Stage:
         command = [self.options.sluice, "--listen", "127.0.0.1:0", "--workers", str(self.options.workers), *arguments]
         process = self.start(name, command)
         return process, process.url()
+
+    def sluice_with(self, text, name="sluice"):
+        """A Sluice with this configuration, as (process, url)."""
+        path = self.write(text)
+        process = self.start(name, [self.options.sluice, "--config", path])
+        return process, process.url(besides=text)
+
+    def write(self, text):
+        """A configuration file with this text; its path."""
+        handle, path = tempfile.mkstemp(suffix=".yaml", dir=self.folder)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        return path
 
     def main(self):
         """The Sluice in front of everything real, as (process, url); the bare llama-server with --direct."""
@@ -159,12 +179,12 @@ class Stage:
     def close(self):
         for process in reversed(self.processes):
             process.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 # ---- plain HTTP ----
 
 def free_port():
-    import socket
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -93,6 +93,26 @@ def killed_beside_another(stage):
     return f"freed after {freed:.0f} ms"
 
 
+@case("kill -9 of a curl ends Ollama's answer, streamed or not", seconds=60)
+def killed_ollama(stage):
+    gap = 100
+    _, url = stage.sluice("--backend", "ollama=" + stage.ollama(gap), name="sluice-ollama")
+    wait_until(lambda: b"tiny-go" in fetch(url, "GET", "/v1/models").body, 10)
+    times = []
+    for stream in (True, False) * 3:
+        before = stage.times_ollama_was_left(gap)
+        body = chat("tiny-go:latest", "Hello", stream=stream, temperature=0, seed=7, max_tokens=24)
+        with subprocess.Popen(curl(url, body), stdout=subprocess.PIPE) as child:
+            time.sleep(0.6)  # some records into the 2.4 s of the answer
+            child.send_signal(signal.SIGKILL)
+            killed = time.monotonic()
+            wait_until(lambda: stage.times_ollama_was_left(gap) > before, 5, pause=0.001)
+            times.append((time.monotonic() - killed) * 1000)
+    note = f"seen after {', '.join(f'{t:.0f}' for t in times)} ms"
+    expect(max(times) <= 100, note)
+    return note
+
+
 def reader_of_nothing(url, body):
     """Sends a request with a small receive window, and never reads."""
     host, port = url.split("://")[1].split(":")
