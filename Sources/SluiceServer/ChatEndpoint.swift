@@ -11,7 +11,9 @@ internal import Routing
 extension Worker {
     /// Checks and routes a chat; what can be refused is refused here, before any upstream is asked.
     func chat(_ incoming: IncomingRequest) {
-        if let coding = incoming.exchange.header("content-encoding"), coding.lowercased() != "identity" {
+        if let coding = incoming.exchange.header("content-encoding"),
+            coding.lowercased() != "identity"
+        {
             return refuse(
                 incoming,
                 APIError(
@@ -50,12 +52,14 @@ extension Worker {
                 "'model' is required: there are several models and no default. GET /v1/models lists them.",
                 param: "model")
         case .noBackend(let model):
-            let what = model.map { "No backend that has the model '\($0)' is up." } ?? "No backend is up."
+            let what =
+                model.map { "No backend that has the model '\($0)' is up." } ?? "No backend is up."
             throw APIError(.noBackend, what + " Start one, or check the configuration.")
         }
     }
 
-    /// The request in the dialect of each backend that can honour it, best first. If none can, the first one's reason.
+    /// The request in the dialect of each backend that can honour it, best first. If none can, the
+    /// first one's reason.
     private func candidates(
         for request: ChatRequest, _ routes: [Route]
     ) throws(APIError) -> [Candidate] {

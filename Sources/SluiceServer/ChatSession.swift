@@ -20,10 +20,11 @@ struct Candidate {
     let thinkTags: Bool
 }
 
-/// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it until `end`.
+/// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it
+/// until `end`.
 ///
-/// Tokens are handed straight from the call to the exchange. The machine hears of the first, of the last, and of what
-/// is exceptional.
+/// Tokens are handed straight from the call to the exchange. The machine hears of the first, of the
+/// last, and of what is exceptional.
 final class ChatSession {
     private let worker: Worker
     private let exchange: Exchange
@@ -96,8 +97,9 @@ final class ChatSession {
 
     /// Tells the machine what happened, then carries out its orders.
     ///
-    /// An order may itself make something happen before it returns: a send may find that the client has left. Such
-    /// facts wait in line, so the machine is never told of one in the middle of another.
+    /// An order may itself make something happen before it returns: a send may find that the client
+    /// has left. Such facts wait in line, so the machine is never told of one in the middle of
+    /// another.
     private func happened(_ fact: Fact) {
         waiting.append(fact)
         guard !isTakingTurns else { return }
@@ -264,7 +266,8 @@ final class ChatSession {
     private func sendCompletion() {
         enter(.delivering)
         record.status = 200
-        let fields = Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+        let fields =
+            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
             + Answers.backendFields(candidate.backend.name, candidate.upstream.ignored)
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
@@ -308,7 +311,8 @@ final class ChatSession {
         armTimer()
     }
 
-    /// The timer is not moved when a clock is put back, which every token does: it fires early, and sleeps on.
+    /// The timer is not moved when a clock is put back, which every token does: it fires early, and
+    /// sleeps on.
     private func armTimer() {
         guard let next = deadlines.next, let timer else { return }
         let moment = Instant(nanoseconds: next)

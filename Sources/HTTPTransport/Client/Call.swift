@@ -61,8 +61,9 @@ public struct CallRequest: Sendable {
 
 /// One request to an upstream and its answer.
 ///
-/// Cancelling, or releasing the call, closes the socket whole: an upstream that sees half a close may go on
-/// generating. Pausing leaves the rest of the answer in the kernel, so that TCP slows the upstream down.
+/// Cancelling, or releasing the call, closes the socket whole: an upstream that sees half a close
+/// may go on generating. Pausing leaves the rest of the answer in the kernel, so that TCP slows the
+/// upstream down.
 @safe public final class Call {
     private enum State {
         case connecting
@@ -179,7 +180,8 @@ public struct CallRequest: Sendable {
             case .wouldBlock:
                 writing?.start()
                 return
-            // An upstream may answer and close without reading all: the answer tells, so go on reading.
+            // An upstream may answer and close without reading all: the answer tells, so go on
+            // reading.
             case .ended, .failed: pieces = []
             }
         }
@@ -247,7 +249,8 @@ public struct CallRequest: Sendable {
         observer?.call(self, failed: failure)
     }
 
-    /// The one end. The socket closes now, while a watch may be in its own callback: watches stop now and go later.
+    /// The one end. The socket closes now, while a watch may be in its own callback: watches stop
+    /// now and go later.
     private func close() {
         if case .over = state { return }
         state = .over
