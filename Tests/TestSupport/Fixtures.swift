@@ -32,7 +32,8 @@ public func fixture(_ path: String) throws -> [UInt8] {
     return bytes
 }
 
-/// The names of the files and folders in `Tests/Fixtures/<folder>`, sorted; hidden ones are left out.
+/// The names of the files and folders in `Tests/Fixtures/<folder>`, sorted; hidden ones are left
+/// out.
 public func fixtureNames(in folder: String) throws -> [String] {
     let full = fixturesFolder + folder
     guard let directory = unsafe opendir(full) else { throw FixtureError(path: full, code: errno) }
