@@ -1,0 +1,49 @@
+// Requests of clients: the same requests, or the same refusal, however the bytes are cut; and a head
+// that was let through reads as exactly one request without a body.
+
+import Framing
+
+@_cdecl("LLVMFuzzerTestOneInput")
+func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+    let bytes = input(start, count)
+    let whole = Requests([bytes])
+    for pieces in someCuts(of: bytes) {
+        precondition(Requests(pieces) == whole, "requests differ")
+    }
+    for head in whole.heads {
+        let again = Requests([head.canonical])
+        precondition(again.refusal == nil && again.heads.count == 1, "a head hid something")
+        precondition(again.ends == 1 && again.body.isEmpty, "a head has a body")
+        precondition(again.heads[0].target == head.target, "another target")
+    }
+    return 0
+}
+
+/// What a connection's bytes hold, one request after the other.
+private struct Requests: Equatable {
+    var heads: [RequestHead] = []
+    var body: [UInt8] = []
+    var ends = 0
+    var refusal: RequestRefusal?
+
+    init(_ pieces: [[UInt8]]) {
+        let limits = RequestLimits(requestLine: 128, head: 400, headFields: 12, body: 200)
+        var parser = HTTPRequestParser(limits: limits)
+        for piece in pieces { read(piece, &parser) }
+    }
+
+    private mutating func read(_ piece: [UInt8], _ parser: inout HTTPRequestParser) {
+        var i = 0
+        while true {
+            switch parser.next(piece.span, &i) {
+            case .needMore: return
+            case .head(let head): heads.append(head)
+            case .body(let range): body += piece[range]
+            case .end: ends += 1
+            case .refused(let refused):
+                refusal = refused
+                return
+            }
+        }
+    }
+}
