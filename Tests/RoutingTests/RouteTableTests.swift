@@ -4,7 +4,8 @@ import Configuration
 import Routing
 import Testing
 
-/// A table over backends that are written as `name` or, for one that is down, `name!`, with the ids of their models.
+/// A table over backends that are written as `name` or, for one that is down, `name!`, with the ids
+/// of their models.
 func table(
     _ backends: KeyValuePairs<String, [String]>, kind: BackendKind = .llamaServer,
     _ change: (inout Configuration) -> Void = { _ in }
@@ -203,6 +204,12 @@ func text(_ resolution: Resolution) -> String {
     @Test func aDefaultThatNobodyHasIsUnknown() {
         let table = table(["gpu": ["qwen3"]]) { $0.defaultModel = "qwen4" }
         #expect(text(table.resolve(nil)) == "unknown qwen4: qwen3")
+    }
+
+    @Test func aDefaultThatTheClientMayNotUseIsNoDefaultForIt() {
+        let table = table(["gpu": ["a", "b", "c"]]) { $0.defaultModel = "b" }
+        #expect(text(table.resolve(nil) { $0 != "b" }) == "no model named")
+        #expect(text(table.resolve(nil) { $0 == "c" }) == "gpu/c")
     }
 
     @Test func aClientThatMayUseOneNameMeansThatOne() {
