@@ -143,8 +143,6 @@ final class Worker {
         switch refusal {
         case .request(let refusal):
             error = APIError(ErrorCode(rawValue: refusal.code) ?? .badRequest, refusal.message)
-        case .requestTimeout:
-            error = APIError(.requestTimeout, "The request did not arrive in time.")
         case .overloaded:
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")

@@ -413,7 +413,7 @@ internal import Glibc
         if let stall = stallDeadline, stall <= now { return leave { $0.clientStalled() } }
         switch phase {
         case .reading where parser.isIdle: drop()
-        case .reading: refuse(.requestTimeout)
+        case .reading: refuse(.request(parser.isReadingHead ? .headTimedOut : .bodyTimedOut))
         case .lingering: drop()
         case .replying, .closed: return
         }

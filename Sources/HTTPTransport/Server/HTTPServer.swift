@@ -69,10 +69,8 @@ internal import Glibc
 
     /// An answer the server gives itself, before any exchange exists.
     public enum Refusal: Sendable {
-        /// The request breaks a rule of HTTP or a limit.
+        /// The request breaks a rule of HTTP or a limit, or did not arrive in time.
         case request(RequestRefusal)
-        /// The request did not arrive in time.
-        case requestTimeout
         /// Too many connections, or too many bytes of bodies.
         case overloaded
     }
