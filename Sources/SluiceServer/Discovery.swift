@@ -154,8 +154,11 @@ final class Probe {
         let list = (found.kind == .ollama ? json["models"] : json["data"])?.elements ?? []
         found.models = list.compactMap { entry in
             guard let id = entry[found.kind == .ollama ? "name" : "id"]?.string else { return nil }
-            return ModelInfo(
-                id: id, created: entry["created"]?.int, ownedBy: entry["owned_by"]?.string)
+            // llama-server's `created` is the time of the question, so the first one is kept:
+            // a model is no news because it is listed again.
+            return state.models.first { $0.id == id }
+                ?? ModelInfo(
+                    id: id, created: entry["created"]?.int, ownedBy: entry["owned_by"]?.string)
         }
         askForAbilities()
     }
