@@ -47,6 +47,8 @@ where Choice: RawRepresentable<String> & CaseIterable {
 public func durationText(_ duration: Duration?) -> String {
     guard let duration else { return "off" }
     let (seconds, attoseconds) = duration.components
+    // Beyond what can be written in a file; but no value may stop the program when it is shown.
+    guard abs(seconds) < 1 << 50 else { return "\(seconds)s" }
     let milliseconds = Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
     if milliseconds == 0 { return "0s" }
     return text(of: milliseconds, units: durationUnits)
@@ -66,8 +68,7 @@ private let sizeUnits = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
 private func product(of text: String, units: [(name: String, factor: Int)]) -> Int? {
     let digits = text.utf8.prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
     let unit = text.utf8.dropFirst(digits.count)
-    // A duration of more than these is converted to attoseconds by `Duration`, which then traps.
-    guard let number = Int(Substring(digits)), number < 1 << 50,
+    guard let number = Int(Substring(digits)),
         let factor = units.first(where: { $0.name.utf8.elementsEqual(unit) })?.factor
     else { return nil }
     let (product, isTooLarge) = number.multipliedReportingOverflow(by: factor)

@@ -98,7 +98,8 @@ public struct RouteTable: Sendable {
             }
         }
         if !routes.isEmpty { return .routes(routes) }
-        return match.places.isEmpty && mayServe(match.rule).allSatisfy(\.isUp)
+        // No route, yet all that may serve it are up: then none of them has it.
+        return mayServe(match.rule).allSatisfy(\.isUp)
             ? unknown(name, isAllowed) : .noBackend(model: name)
     }
 

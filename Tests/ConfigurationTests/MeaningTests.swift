@@ -173,6 +173,10 @@ import Testing
         #expect(messages("models: {a: {fallback: [b]}, b: {fallback: [a]}}") == [])
     }
 
+    @Test func aModelThatIsItsOwnTargetIsNoAlias() {
+        #expect(messages("models: {a: {model: b}, b: {model: b}}") == [])
+    }
+
     @Test func theDefaultsAreWithoutFaults() {
         #expect(Configuration().faults() == [])
         #expect(Configuration().exposureFault() == nil)

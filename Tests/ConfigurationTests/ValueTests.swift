@@ -40,6 +40,11 @@ import Testing
                 == "\"\(text)\" is not a size; write it like 512, 64KiB, 16MiB or 1GiB")
     }
 
+    @Test func theLongestDurationsAreWrittenToo() throws {
+        #expect(durationText(try parseDuration("9000000000000000")) == "9000000000000000s")
+        #expect(durationText(.seconds(Int64.max)) == "9223372036854775807s")
+    }
+
     @Test func aFoundValueIsShownShortAndPlain() {
         #expect(quoted("a\nb") == "\"a?b\"")
         #expect(quoted(String(repeating: "x", count: 61)).hasSuffix("x…\""))

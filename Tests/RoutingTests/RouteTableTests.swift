@@ -82,6 +82,14 @@ func text(_ resolution: Resolution) -> String {
         }
     }
 
+    @Test func elsewhereTheTwoSpellingsAreTwoModels() {
+        let capped = rule("llama3") { $0.drop = ["seed"] }
+        let table = table(["gpu": ["llama3", "llama3:latest"]]) { $0.models = [capped] }
+        let route = Route(
+            backend: "gpu", upstreamModel: "llama3:latest", clientModel: "llama3:latest")
+        #expect(table.resolve("llama3:latest") == .routes([route]))
+    }
+
     @Test func anAliasThatABackendListsComesAfterARealName() {
         let gpu = BackendModels(
             name: "gpu", kind: .llamaServer, isUp: true,
@@ -126,7 +134,8 @@ func text(_ resolution: Resolution) -> String {
         #expect(text(table.resolve("gpt-4o")) == "gpu/qwen3")
         #expect(text(table.resolve("claude")) == "gpu/gpt-oss")
         // A model that is there is meant, whatever the patterns say.
-        #expect(text(table.resolve("gpt-oss")) == "gpu/gpt-oss")
+        let plain = Route(backend: "gpu", upstreamModel: "gpt-oss", clientModel: "gpt-oss")
+        #expect(table.resolve("gpt-oss") == .routes([plain]))
     }
 
     @Test func aPatternThatLeadsNowhereElseIsARuleForModelsOfSuchNames() {
