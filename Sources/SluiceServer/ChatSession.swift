@@ -30,6 +30,8 @@ final class ChatSession {
     private let exchange: Exchange
     private let request: ChatRequest
     private let clientModel: String
+    /// Asked with every chunk, so it is looked up once.
+    private let wantsStream: Bool
     private var candidate: Candidate
     private var others: ArraySlice<Candidate>
     private let identity: RequestIdentity
@@ -62,19 +64,20 @@ final class ChatSession {
         exchange = incoming.exchange
         self.request = request
         clientModel = model
+        wantsStream = request.isStream
         candidate = candidates[0]
         others = candidates.dropFirst()
         identity = incoming.identity
         began = incoming.began
         record = incoming.record
         record.model = model
-        machine = SessionMachine(wantsStream: request.isStream)
+        machine = SessionMachine(wantsStream: wantsStream)
         deadlines = Deadlines(
             worker.deadlineSettings(for: candidate.backend.settings),
-            wantsStream: request.isStream, now: began.nanoseconds)
+            wantsStream: wantsStream, now: began.nanoseconds)
         decoder = StreamDecoder(
             candidate.dialect, StreamOptions(id: "", created: 0, model: model), eventLimit: 0)
-        if !request.isStream {
+        if !wantsStream {
             assembler = CompletionAssembler(
                 limitBytes: worker.configuration.limits.completion)
         }
@@ -168,7 +171,7 @@ final class ChatSession {
         var options = StreamOptions(
             id: "chatcmpl-" + identity.id, created: worker.wallSeconds, model: clientModel)
         // A completion always says its usage.
-        options.includeUsage = request.includesUsage || !request.isStream
+        options.includeUsage = request.includesUsage || !wantsStream
         options.choiceCount = request.choiceCount
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
@@ -186,7 +189,7 @@ final class ChatSession {
 
     /// Sends what the decoder has made of the bytes just read.
     private func passOn() {
-        if request.isStream {
+        if wantsStream {
             guard !worker.events.isEmpty else { return }
             exchange.write(&worker.events.bytes)
             worker.events.reset()
@@ -209,7 +212,7 @@ final class ChatSession {
     }
 
     private func feed(_ bytes: Span<UInt8>) throws(DialectError) {
-        if request.isStream {
+        if wantsStream {
             try decoder.feed(bytes, into: &worker.events)
         } else {
             try decoder.feed(bytes, into: &worker.lines)
@@ -219,7 +222,7 @@ final class ChatSession {
     /// Everything the upstream has to say has come, or will not come any more.
     private func upstreamFinished(_ otherwise: DialectError? = nil) {
         do throws(DialectError) {
-            if request.isStream {
+            if wantsStream {
                 try decoder.finish(into: &worker.events)
             } else {
                 try decoder.finish(into: &worker.lines)
@@ -384,7 +387,7 @@ extension ChatSession: CallObserver {
         }
         if decoder.isDone {
             // What is in the sink leaves with the end of the stream, in one send.
-            if !request.isStream { assemble() }
+            if !wantsStream { assemble() }
             return happened(.answerCompleted)
         }
         passOn()

@@ -77,7 +77,9 @@ public struct CallRequest: Sendable {
     /// How many bytes of the first piece are sent.
     private var sentBytes = 0
     private var parser: HTTPResponseParser
-    private weak var observer: (any CallObserver)?
+    /// Held while the call goes on, and let go with its end: a weak reference costs an atomic
+    /// operation for each chunk.
+    private var observer: (any CallObserver)?
     private var state = State.connecting
     private var socket: Socket?
     private var reading: Watch?
@@ -224,9 +226,7 @@ public struct CallRequest: Sendable {
                 hasAnswer = true
                 observer?.call(self, received: head)
             case .body(let range): observer?.call(self, received: bytes.extracting(range))
-            case .end:
-                close()
-                observer?.callEnded(self)
+            case .end: close()?.callEnded(self)
             case .refused(let refusal): fail(.malformed(refusal))
             }
         }
@@ -234,9 +234,7 @@ public struct CallRequest: Sendable {
 
     private func upstreamClosed() {
         switch parser.connectionClosed() {
-        case .complete:
-            close()
-            observer?.callEnded(self)
+        case .complete: close()?.callEnded(self)
         case .nothingReceived: fail(.closedBeforeAnswer)
         case .cutInHead, .cutInBody: fail(hasAnswer ? .closedEarly : .closedBeforeAnswer)
         }
@@ -245,18 +243,20 @@ public struct CallRequest: Sendable {
     // MARK: - The end
 
     private func fail(_ failure: CallFailure) {
-        close()
-        observer?.call(self, failed: failure)
+        close()?.call(self, failed: failure)
     }
 
-    /// The one end. The socket closes now, while a watch may be in its own callback: watches stop
-    /// now and go later.
-    private func close() {
-        if case .over = state { return }
+    /// The one end. Returns who is to hear of it, if anybody still is.
+    @discardableResult
+    private func close() -> (any CallObserver)? {
+        if case .over = state { return nil }
         state = .over
         closeSocket()
+        defer { observer = nil }
+        return observer
     }
 
+    /// The socket closes now. A watch may be in its own callback: watches stop now and go later.
     private func closeSocket() {
         reading?.stop()
         writing?.stop()
