@@ -35,6 +35,8 @@ struct RequestParameters {
         let opensOptions = target.kind == .ollama
         for (index, member) in request.members.enumerated() where request.isLast(index) {
             let name = request.names[index]
+            // Null means absent. Where the client's bytes are sent on it stays in them; here it would only hide an option.
+            if opensOptions, member.value.isNull { continue }
             if opensOptions, name == "options", member.value.kind == .object {
                 add(options: member.value, member: index)
             } else {
@@ -71,11 +73,12 @@ struct RequestParameters {
                 entries.append(entry)
             }
         }
+        entries.removeAll { $0.isOption && $0.value.isNull }
     }
 
     /// A field of OpenAI's API goes before an option of the same name.
     private mutating func removeShadowedOptions() {
-        let names = Set(entries.filter { !$0.isOption && !$0.value.isNull }.map(\.name))
+        let names = Set(entries.filter { !$0.isOption }.map(\.name))
         entries.removeAll { $0.isOption && names.contains($0.name) }
     }
 
