@@ -3,7 +3,11 @@
 import JSON
 
 /// What one walk over the messages found.
+///
+/// The messages are nearly the whole of a body, so they are walked once, without a view or a string for what they say.
+/// Only names and the few short values that decide something are read.
 struct MessageScan {
+    /// Where each message stands. While one is walked it is the last here, which gives it its index in `param`.
     private(set) var messages: [Range<Int>] = []
     private(set) var developerRoles: [Range<Int>] = []
     private(set) var hasImages = false
@@ -30,6 +34,7 @@ struct MessageScan {
                 walker.skip()
                 continue
             }
+            // Kept instead of thrown: a later `messages` may take this one's place.
             var scan = MessageScan()
             let fault = scan.attempt(&walker) { scan, walker throws(APIError) in
                 try scan.walkMessages(&walker)
@@ -57,6 +62,8 @@ struct MessageScan {
         }
     }
 
+    /// An array of at least one object. llama-server would take an empty one for a prompt, Ollama for a request to load
+    /// the model.
     private mutating func walkMessages(_ walker: inout RequestWalker) throws(APIError) {
         guard walker.peekKind() == .array else {
             throw .invalidValue("messages", "must be an array")
@@ -97,6 +104,7 @@ struct MessageScan {
         faults.min { $0.key < $1.key }?.value
     }
 
+    /// The role must be there; which words it may be is for the backend's templates.
     private func walkRole(
         _ walker: inout RequestWalker, _ developer: inout Range<Int>?
     ) -> APIError? {
@@ -109,10 +117,12 @@ struct MessageScan {
         return kind == .string ? nil : .invalidValue(path, "must be a string")
     }
 
+    /// Any other field of a message. Clients replay what they were sent, nulls and unknown fields included.
     private mutating func walkField(
         _ walker: inout RequestWalker, _ name: String
     ) throws(APIError) {
         let kind = walker.peekKind()
+        // Made only for an error.
         let path = { [index = messages.count - 1] in "messages[\(index)].\(name)" }
         switch (name, kind) {
         case ("content", .array): try walkParts(&walker)
@@ -135,6 +145,7 @@ struct MessageScan {
 
 // Content parts and tool calls.
 extension MessageScan {
+    /// Content as an array of parts.
     private mutating func walkParts(_ walker: inout RequestWalker) throws(APIError) {
         let path = "messages[\(messages.count - 1)].content"
         var index = 0
@@ -145,6 +156,7 @@ extension MessageScan {
         }
     }
 
+    /// One part. Its members may stand in any order, so they are held to its type once all were seen.
     private mutating func walkPart(
         _ walker: inout RequestWalker, _ path: String
     ) throws(APIError) {
@@ -183,10 +195,12 @@ extension MessageScan {
                     ? .missingField(path) : .invalidValue(path, "must be a string")
             }
             hasImages = true
+        // Parts of other types are the backend's affair: there will be new ones.
         default: break
         }
     }
 
+    /// The kind of the `url` in an image's object; null if there is none.
     private static func walkURL(_ walker: inout RequestWalker) -> JSONKind {
         var kind = JSONKind.null
         walker.enterObject()
@@ -197,6 +211,7 @@ extension MessageScan {
         return kind
     }
 
+    /// Throws unless `name` was found and is of an allowed kind, the first of which the message names.
     private static func require(
         _ found: [String: JSONKind], _ name: String, _ allowed: [JSONKind], _ path: String
     ) throws(APIError) {
@@ -207,6 +222,7 @@ extension MessageScan {
         throw .invalidValue("\(path).\(name)", "must be \(what)")
     }
 
+    /// The calls of an assistant's turn.
     private func walkToolCalls(_ walker: inout RequestWalker) throws(APIError) {
         let path = "messages[\(messages.count - 1)].tool_calls"
         var index = 0
@@ -217,6 +233,7 @@ extension MessageScan {
         }
     }
 
+    /// One call: an id, and a function by name with its arguments.
     private static func walkToolCall(
         _ walker: inout RequestWalker, _ path: String
     ) throws(APIError) {
@@ -243,6 +260,7 @@ extension MessageScan {
         try require(function ?? [:], "arguments", [.string, .object], "\(path).function")
     }
 
+    /// The kinds of an object's members by name.
     private static func walkKinds(_ walker: inout RequestWalker) -> [String: JSONKind] {
         var kinds: [String: JSONKind] = [:]
         walker.enterObject()

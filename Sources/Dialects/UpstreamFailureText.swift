@@ -23,6 +23,7 @@ func oneLine(_ text: String, limit: Int) -> String {
     return kept + "…"
 }
 
+/// White space of any kind, and controls: a log line or a terminal should not obey a backend's error.
 private func isBlank(_ character: Character) -> Bool {
     character.isWhitespace
         || character.unicodeScalars.allSatisfy { $0.properties.generalCategory == .control }
@@ -34,6 +35,7 @@ private func withoutAddress(_ word: Substring) -> String {
     var rest = word
     while let mark = rest.firstRange(of: "://") {
         let before = rest[..<mark.lowerBound]
+        // The scheme goes with the address; what stands before it (a quote, a bracket) stays.
         let scheme = before.reversed().prefix { $0.isASCII && ($0.isLetter || $0 == "+") }.count
         output += before.dropLast(scheme)
         output += "(address)"
@@ -58,6 +60,7 @@ func withoutTags(_ html: String) -> String {
         }
     }
     text += rest
+    // `&amp;` last, so that `&amp;lt;` comes out as `&lt;`.
     for (entity, character) in [
         ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "),
         ("&amp;", "&"),

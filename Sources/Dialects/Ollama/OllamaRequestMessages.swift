@@ -4,6 +4,9 @@ import Chat
 import JSON
 
 /// Turns OpenAI's messages into Ollama's: content as one string, images beside it, arguments as objects.
+///
+/// Text and images are sent from where they lie in the client's body, still escaped: a JSON string may be cut out of one
+/// text and set into another as it is.
 struct OllamaRequestMessages {
     private let target: RequestTarget
     private(set) var body: RequestBody
@@ -68,6 +71,7 @@ struct OllamaRequestMessages {
         body.append(client: thinking.range)
     }
 
+    /// Which call a result answers. Frameworks send the id only, templates want the name.
     private mutating func writeToolResult(_ fields: [String: JSONText]) {
         let id = fields["tool_call_id"]
         if let id {
@@ -79,12 +83,14 @@ struct OllamaRequestMessages {
         body.append(client: name.range)
     }
 
+    /// Names the fields nothing was made of, in the alphabet's order, so that the same request has the same report.
     private mutating func reportIgnored(_ fields: [String: JSONText], _ role: String) {
         for (name, value) in fields.sorted(by: { $0.key < $1.key }) where !isEmptyValue(value) {
             switch name {
             case "role", "content", "tool_calls", "function_call", "reasoning_content", "reasoning",
                 "refusal":
                 continue
+            // Beside anything but a result these two have no place in Ollama's messages.
             case "name" where role == "tool", "tool_call_id" where role == "tool": continue
             default: ignored.insert("messages.\(name)")
             }
@@ -94,6 +100,7 @@ struct OllamaRequestMessages {
 
 // Content.
 extension OllamaRequestMessages {
+    /// `content`, an empty one too: only the recorded version is known to do without (wire notes, section 3).
     private mutating func writeContent(
         _ fields: [String: JSONText], _ path: String
     ) throws(APIError) {
@@ -128,6 +135,7 @@ extension OllamaRequestMessages {
         writeImages(images)
     }
 
+    /// `images` stands behind the text, whatever order the parts had: Ollama knows no other.
     private mutating func writeImages(_ images: [Range<Int>]) {
         for (index, image) in images.enumerated() {
             body.append(index == 0 ? #","images":[""# : #",""#)
@@ -160,6 +168,7 @@ extension OllamaRequestMessages {
         return data
     }
 
+    /// Where the base64 data of a sound lies. Ollama takes sounds among the images (wire notes, section 6.1).
     private func sound(
         _ part: [String: JSONText], _ path: String
     ) throws(APIError) -> Range<Int> {
@@ -185,6 +194,7 @@ extension OllamaRequestMessages {
 
 // Calls.
 extension OllamaRequestMessages {
+    /// The calls an assistant made, each remembered by its id for the result that follows.
     private mutating func writeToolCalls(_ calls: [JSONText], _ path: String) throws(APIError) {
         for (index, call) in calls.enumerated() {
             let path = "\(path).tool_calls[\(index)]"
@@ -214,6 +224,7 @@ extension OllamaRequestMessages {
         body.append("]")
     }
 
+    /// `"function":{…}}`, up to the end of the call.
     private mutating func writeFunction(
         _ name: JSONText, _ arguments: JSONText?, _ path: String
     ) throws(APIError) {

@@ -21,6 +21,7 @@ struct OllamaRequestWriter {
     /// The request. The writer is spent afterwards.
     consuming func write() throws(APIError) -> UpstreamRequest {
         try refuse()
+        // The order is free; the large parts come early, so that what follows them makes one piece.
         body.append(#"{"model":"#)
         body.append(string: target.upstreamModel)
         body.append(#","stream":true"#)
@@ -57,6 +58,7 @@ struct OllamaRequestWriter {
         }
     }
 
+    /// The messages have a writer of their own, which goes on with this one's body and report.
     private mutating func writeMessages() throws(APIError) {
         body.append(#","messages":["#)
         var messages = OllamaRequestMessages(target, body, ignored)
@@ -108,13 +110,14 @@ struct OllamaRequestWriter {
         _ = try choice.select(from: nil)
     }
 
+    /// `format`. Unknown types are refused: Ollama's own `/v1` passes over them, and the answer would be no JSON.
     private mutating func writeFormat() throws(APIError) {
         guard let entry = parameters["response_format"] else { return }
         let format = entry.value
         var schema: JSONText?
         switch format["type"]?.string {
         case "text": return
-        // llama-server's form: a JSON object may come with a schema.
+        // llama-server's form: a JSON object may come with a schema. Ollama has one field for both.
         case "json_object": schema = format["schema"]
         case "json_schema":
             schema = format["json_schema"]?["schema"]
@@ -137,6 +140,7 @@ struct OllamaRequestWriter {
         }
     }
 
+    /// `logprobs`, with the checks OpenAI and llama-server make.
     private mutating func writeLogprobs(withTools hasTools: Bool) throws(APIError) {
         let top = parameters["top_logprobs"]?.value.int ?? 0
         guard parameters["logprobs"]?.value.bool == true else {

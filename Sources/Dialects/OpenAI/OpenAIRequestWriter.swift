@@ -20,12 +20,14 @@ struct OpenAIRequestWriter {
 
     /// The request. The writer is spent afterwards.
     consuming func write() throws(APIError) -> UpstreamRequest {
+        // Compared first: the usual request leaves without a change here.
         if request.model != target.upstreamModel {
             var name: [UInt8] = []
             name.appendJSONString(target.upstreamModel)
             splice.set("model", [.bytes(name)])
         }
         askForAStream()
+        // A template that does not name the role may drop it, and with it the instructions.
         if !target.keepsDeveloperRole {
             let edits = request.developerRoles.map {
                 OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""system""#.utf8))
@@ -85,6 +87,7 @@ struct OpenAIRequestWriter {
     /// function becomes the only tool, and calling one is required.
     private mutating func chooseTools() throws(APIError) {
         let choice = try ToolChoice(parameters["tool_choice"]?.value)
+        // Sent as it is, and without effect there.
         guard choice != .other else { return ignored.insert("tool_choice") }
         let tools = parameters["tools"]
         guard case .only(_, let isForced) = choice,
@@ -100,6 +103,7 @@ struct OpenAIRequestWriter {
         splice.set("tool_choice", isForced ? #""required""# : #""auto""#)
     }
 
+    /// Names what the backend is known to pass over. It is sent all the same: a newer build may know it.
     private mutating func reportIgnored() {
         for entry in parameters.entries {
             guard let rule = FieldRule.named(entry.name),
