@@ -45,6 +45,13 @@ public struct ChunkSchema: Sendable {
         public var name: String
         /// The text of its arguments.
         public var arguments: String
+
+        /// Makes a call.
+        public init(id: String, name: String, arguments: String) {
+            self.id = id
+            self.name = name
+            self.arguments = arguments
+        }
     }
 
     /// The broken rules, each with the event that breaks it.
