@@ -183,7 +183,7 @@ final class Probe {
                 // Not knowing is a state of its own; it is asked again in the next round.
                 let json = try? JSONText(body)
             {
-                found.capabilities[model] = OllamaCapabilities(showing: json, version: version)
+                found.capabilities[model] = OllamaCapabilities(show: json, version: version)
             }
             askForNextAbility()
         }
