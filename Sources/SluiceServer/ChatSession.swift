@@ -159,12 +159,13 @@ final class ChatSession {
             bodyLength: candidate.upstream.contentLength, accept: accept,
             identity: identity)
         call = Call(
-            on: worker.loop, to: backend.addresses, CallRequest(head: head, body: body),
-            headLimit: worker.configuration.limits.upstreamHead, observer: self)
+            CallRequest(head: head, body: body),
+            to: CallTarget(backend.addresses, poolKey: backend.name), through: worker.pool,
+            headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
         enter(.connecting)
-        call?.start()
+        call?.start(self)
     }
 
     private func streamOptions() -> StreamOptions {
