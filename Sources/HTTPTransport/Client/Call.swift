@@ -105,6 +105,8 @@ public struct CallTarget: Sendable {
     private var connection: UpstreamConnection?
     private var isPaused = false
     private var hasAnswer = false
+    /// Bytes of the body read after `release`.
+    private var leftoverBytes = 0
 
     /// Makes a call that has not begun.
     public init(
@@ -133,6 +135,15 @@ public struct CallTarget: Sendable {
 
     /// Closes the connection. The observer hears nothing more.
     public func cancel() { close() }
+
+    /// Says that the observer has all it wants; it hears nothing more. What is left of the answer is
+    /// read over, within bounds, so that the connection can serve another call.
+    public func release() {
+        guard case .exchanging = state, pieces.isEmpty, poolKey != nil else { return cancel() }
+        observer = nil
+        pool.keepUntilEnd(self)
+        resume()
+    }
 
     /// Stops reading the answer, until `resume`.
     public func pause() {
@@ -237,7 +248,7 @@ public struct CallTarget: Sendable {
                 hasAnswer = true
                 request = nil
                 observer?.call(self, received: head)
-            case .body(let range): observer?.call(self, received: bytes.extracting(range))
+            case .body(let range): take(bytes.extracting(range))
             case .end:
                 // Bytes that nobody asked for: this connection is out of step.
                 keepConnection(unless: i < bytes.count)
@@ -245,6 +256,15 @@ public struct CallTarget: Sendable {
             case .refused(let refusal): fail(.malformed(refusal))
             }
         }
+    }
+
+    /// A proper end is a few bytes; an upstream that goes on and on is not worth listening to.
+    private static let leftoverLimit = 64 * 1024
+
+    private func take(_ body: Span<UInt8>) {
+        if let observer { return observer.call(self, received: body) }
+        leftoverBytes += body.count
+        if leftoverBytes > Self.leftoverLimit { close() }
     }
 
     private func keepConnection(unless isOutOfStep: Bool) {
@@ -285,6 +305,7 @@ public struct CallTarget: Sendable {
         state = .over
         connection?.close()
         connection = nil
+        pool.forget(self)
         defer { observer = nil }
         return observer
     }

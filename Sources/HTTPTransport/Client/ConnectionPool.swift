@@ -15,6 +15,8 @@ public final class ConnectionPool: ConnectionUser {
     /// The loop all its connections are on.
     public let loop: Loop
     private var idle: [String: [UpstreamConnection]] = [:]
+    /// Calls whose answers are complete but for the end of the body.
+    private var ending: [ObjectIdentifier: (call: Call, since: Instant)] = [:]
     private var sweep: Timer?
 
     /// Makes an empty pool.
@@ -27,6 +29,7 @@ public final class ConnectionPool: ConnectionUser {
     public func closeAll() {
         for connection in idle.values.joined() { connection.close() }
         idle = [:]
+        for call in ending.values.map(\.call) { call.cancel() }
     }
 
     /// How many connections are idle.
@@ -52,13 +55,26 @@ public final class ConnectionPool: ConnectionUser {
         if let sweep, !sweep.isArmed { sweep.arm(after: Self.idleTime) }
     }
 
+    /// Holds a released call until its answer ends; not for long.
+    func keepUntilEnd(_ call: Call) {
+        ending[ObjectIdentifier(call)] = (call, loop.now)
+        if let sweep, !sweep.isArmed { sweep.arm(after: Self.idleTime) }
+    }
+
+    func forget(_ call: Call) {
+        guard let (call, _) = ending.removeValue(forKey: ObjectIdentifier(call)) else { return }
+        // This may be one of its callbacks.
+        loop.afterThisTurn { _ = call }
+    }
+
     private func closeOld() {
         let now = loop.now
+        for (call, since) in ending.values where now - since >= Self.idleTime { call.cancel() }
         for key in Array(idle.keys) {
             let old = (idle[key] ?? []).filter { now - $0.idleSince >= Self.idleTime }
             old.forEach(remove)
         }
-        if idleCount > 0 { sweep?.arm(after: Self.idleTime) }
+        if idleCount > 0 || !ending.isEmpty { sweep?.arm(after: Self.idleTime) }
     }
 
     private func remove(_ connection: UpstreamConnection) {
