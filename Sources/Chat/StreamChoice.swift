@@ -26,6 +26,14 @@ struct StreamChoice: Sendable {
         hasRole && !isFinished && content.isEmpty && reasoning.isEmpty && thinkTags == nil
     }
 
+    /// Whether arguments of the upstream's call `index` may leave as they come.
+    func isSteady(call index: Int) -> Bool { isSteady && calls.isSteady(index) }
+
+    /// Notes arguments of a steady call that left as they came.
+    mutating func note(arguments: Span<UInt8>, call index: Int) {
+        calls.note(arguments: arguments, index: index)
+    }
+
     /// The pieces of one event, in order; empty if the event adds nothing.
     mutating func pieces(
         of delta: ChoiceDelta, _ writer: PieceWriter
@@ -33,6 +41,11 @@ struct StreamChoice: Sendable {
         guard !isFinished else { return [] }
         var texts = try textDeltas(of: delta, writer)
         if let finish = delta.finish { texts += closingDeltas(writer, finish) }
+        let addsMembers = !delta.otherMembers.isEmpty
+        if texts.isEmpty, addsMembers || delta.logprobs != nil && delta.finish == nil {
+            texts.append(Array(#"{"content":""}"#.utf8))
+        }
+        if addsMembers { texts[0].insertMembers(delta.otherMembers) }
         var pieces = texts.map { ChunkPiece(delta, $0) }
         if let finish = delta.finish {
             var last = ChunkPiece(delta, Array("{}".utf8))
@@ -40,13 +53,7 @@ struct StreamChoice: Sendable {
             pieces.append(last)
             isFinished = true
         }
-        if pieces.isEmpty, delta.logprobs != nil || !delta.otherMembers.isEmpty {
-            pieces.append(ChunkPiece(delta, Array(#"{"content":""}"#.utf8)))
-        }
-        if !pieces.isEmpty {
-            pieces[0].logprobs = delta.logprobs
-            pieces[0].delta.insertMembers(delta.otherMembers)
-        }
+        if !pieces.isEmpty { pieces[0].logprobs = delta.logprobs }
         if !hasRole {
             hasRole = true
             pieces.insert(ChunkPiece(delta, Self.roleDelta), at: 0)

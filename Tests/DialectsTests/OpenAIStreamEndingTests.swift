@@ -161,6 +161,28 @@ import Testing
         #expect(decoded.bytes == decode(events: Self.before + [Events.stop]).bytes)
     }
 
+    @Test func whatStandsBesideAFinishLeavesBeforeIt() {
+        let last = Events.event(#"{"refusal":"no"}"#, finish: #""stop""#)
+        #expect(
+            decode(events: [Events.role, last]).events == [
+                Events.first, Events.chunk(#"{"content":"","refusal":"no"}"#),
+                Events.chunk("{}", finish: #""stop""#), "[DONE]",
+            ])
+    }
+
+    @Test func timingsLeaveWithoutRawLineSeparators() {
+        let timings = #","timings":{"x":"\u{2028}","predicted_n":1}"#.replacing(
+            "\\u{2028}", with: "\u{2028}")
+        let events = [Events.role, Events.stop, Events.usageEvent(Self.usage, more: timings)]
+        let changes: [@Sendable (inout StreamOptions) -> Void] = [
+            { $0.includeUsage = true }, { $0.isLlamaServer = true },
+        ]
+        for change in changes {
+            let decoded = decode(events: events, testOptions(change))
+            #expect(decoded.text.contains(#""x":"\u2028""#))
+        }
+    }
+
     @Test func textBehindItsFinishIsLeftOut() {
         let decoded = decode(events: [Events.role, Events.stop, Self.token])
         #expect(decoded.events.count == 3)

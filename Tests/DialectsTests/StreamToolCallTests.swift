@@ -128,6 +128,13 @@ import Testing
                 #"{"index":1,"id":"A","function":{"name":"g","arguments":"{}"}}"#,
             ], [call("A", "f", "{}"), call("call_up_1", "g", "{}")]),
         Row(
+            "a key twice",
+            [
+                #"{"index":0,"id":"A","function":{"name":"f","arguments":"{"}}"#,
+                #"{"index":7,"index":0,"function":{"arguments":"}"}}"#,
+                #"{"index":0,"function":{"arguments":"x","arguments":" "}}"#,
+            ], [call("A", "f", "{} ")]),
+        Row(
             "interleaved",
             [
                 #"{"index":0,"id":"A","function":{"name":"f","arguments":"{"}}"#,

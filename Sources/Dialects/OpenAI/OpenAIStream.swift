@@ -17,6 +17,7 @@ struct OpenAIStream: Sendable {
     mutating func take(
         _ item: SSEItem, named name: Span<UInt8>, _ data: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
+        guard !writer.isDone else { return }
         switch item {
         case .data:
             guard !data.isEmpty else { return }
@@ -41,13 +42,8 @@ struct OpenAIStream: Sendable {
 
     /// Takes the data of one event.
     mutating func take(_ event: Span<UInt8>, into sink: inout ChunkSink) throws(DialectError) {
-        if template.apply(event, limit: writer.options.eventSplit, into: &sink) { return }
-        guard !writer.isDone else { return }
-        if template.learn(event, for: writer),
-            template.apply(event, limit: writer.options.eventSplit, into: &sink)
-        {
-            return
-        }
+        if applyTemplate(event, &sink) { return }
+        if template.learn(event, for: writer), applyTemplate(event, &sink) { return }
         template.forget()
         let content = trimmed(event)
         if equal(event, content, "[DONE]") {
@@ -68,6 +64,16 @@ struct OpenAIStream: Sendable {
     }
 
     // MARK: - Parts
+
+    private mutating func applyTemplate(_ event: Span<UInt8>, _ sink: inout ChunkSink) -> Bool {
+        let limit = writer.options.eventSplit
+        guard let text = template.apply(event, limit: limit, into: &sink) else { return false }
+        if let call = template.call {
+            let arguments = event.extracting(text)
+            writer.note(arguments: arguments, call: call.index, choice: call.choice)
+        }
+        return true
+    }
 
     /// What a line that is no event says went wrong. llama-server once wrote `error: {…}`.
     private func failure(in line: Span<UInt8>) -> DialectError {
