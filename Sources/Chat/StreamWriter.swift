@@ -90,6 +90,18 @@ package struct StreamWriter: Sendable {
         heldFinish = []
     }
 
+    /// Writes the texts held back for what was to follow, now that nothing will.
+    package mutating func writeHeldTexts(into sink: inout ChunkSink) {
+        let envelope = PlainEnvelope(includeUsage: options.includeUsage)
+        let pieceWriter = PieceWriter(field: options.reasoning, room: options.eventSplit / 2)
+        for i in choices.indices where choices[i].hasRole {
+            for delta in choices[i].heldDeltas(pieceWriter) {
+                let piece = ChunkPiece(ChoiceDelta(index: choices[i].index, position: 0), delta)
+                write(piece, in: envelope, into: &sink)
+            }
+        }
+    }
+
     /// Writes what completes a complete answer: the usage chunk, unless it has left or was not
     /// asked for, and the end mark.
     package mutating func writeEnd(into sink: inout ChunkSink) {

@@ -53,6 +53,8 @@ package struct ToolCallNormaliser: Sendable {
     /// Far beyond any answer; without a limit an upstream could make each fragment cost more than
     /// the last.
     private static let callLimit = 1024
+    /// How many bytes of arguments may come before the name of their function.
+    private static let waitingLimit = 65_536
 
     private var calls: [Call] = []
     private var startedCount = 0
@@ -85,7 +87,10 @@ package struct ToolCallNormaliser: Sendable {
             return normal
         }
         calls[position].waiting += text
-        guard calls[position].name != nil else { return nil }
+        guard calls[position].name != nil else {
+            guard calls[position].waiting.count <= Self.waitingLimit else { throw MalformedText() }
+            return nil
+        }
         let hadToWait = calls[position].waiting.count != text.count
         let wholeWithoutArguments = fragment.isWhole && calls[position].waiting.isEmpty
         if wholeWithoutArguments { calls[position].waiting = Array("{}".utf8) }

@@ -171,8 +171,7 @@ import Testing
     }
 
     @Test func timingsLeaveWithoutRawLineSeparators() {
-        let timings = #","timings":{"x":"\u{2028}","predicted_n":1}"#.replacing(
-            "\\u{2028}", with: "\u{2028}")
+        let timings = #","timings":{"x":"\#u{2028}","predicted_n":1}"#
         let events = [Events.role, Events.stop, Events.usageEvent(Self.usage, more: timings)]
         let changes: [@Sendable (inout StreamOptions) -> Void] = [
             { $0.includeUsage = true }, { $0.isLlamaServer = true },
@@ -204,6 +203,8 @@ import Testing
             "event: error\ndata: {\"message\":\"m\"}\n\n",
             .reported(json: Array(#"{"message":"m"}"#.utf8))
         ),
+        ("{\"error\":{\"code\":1}}\n", .reported(json: Array(#"{"code":1}"#.utf8))),
+        ("{\"choices\":[]}\n", .strayText(excerpt: "{\"choices\":[]}")),
         ("error: {\"code\":503}\n\n", .reported(json: Array(#"{"code":503}"#.utf8))),
         (
             "data: \(Events.event("{}", finish: #""abort""#))\n\n",

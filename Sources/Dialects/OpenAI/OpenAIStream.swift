@@ -24,13 +24,15 @@ struct OpenAIStream: Sendable {
             dataEvents &+= 1
             if !name.isEmpty {
                 if equal(name, 0..<name.count, "ping") { return }
-                if equal(name, 0..<name.count, "error") { throw failure(in: data) }
+                if equal(name, 0..<name.count, "error") {
+                    throw failure(in: data, isError: true)
+                }
             }
             try take(data, into: &sink)
         case .comment: break
         case .stray:
             guard !trimmed(data).isEmpty else { return }
-            throw failure(in: data)
+            throw failure(in: data, isError: stands("error:", in: data))
         case .unterminated:
             // Some servers leave the last blank line out; else the connection broke inside an event.
             do { try take(data, into: &sink) } catch {
@@ -56,6 +58,9 @@ struct OpenAIStream: Sendable {
         do { try takeWhole(event, into: &sink) } catch { throw error.asDialectError(event) }
     }
 
+    /// The stream has failed: writes what was held back.
+    mutating func abandon(into sink: inout ChunkSink) { writer.writeHeldTexts(into: &sink) }
+
     /// The stream is over: writes what completes a complete answer.
     mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
         guard writer.isComplete else { throw .endedEarly }
@@ -66,7 +71,8 @@ struct OpenAIStream: Sendable {
     // MARK: - Parts
 
     private mutating func applyTemplate(_ event: Span<UInt8>, _ sink: inout ChunkSink) -> Bool {
-        let limit = writer.options.eventSplit
+        // Separators double when they are escaped; what is near the limit is measured exactly.
+        let limit = writer.options.eventSplit / 2
         guard let text = template.apply(event, limit: limit, into: &sink) else { return false }
         if let call = template.call {
             let arguments = event.extracting(text)
@@ -76,13 +82,13 @@ struct OpenAIStream: Sendable {
     }
 
     /// What a line that is no event says went wrong. llama-server once wrote `error: {…}`.
-    private func failure(in line: Span<UInt8>) -> DialectError {
+    private func failure(in line: Span<UInt8>, isError: Bool) -> DialectError {
         var start = 0
         while start < line.count, line[start] != UInt8(ascii: "{") { start += 1 }
-        if start < line.count, let (text, _) = parsed(line.extracting(start..<line.count)) {
-            return .reported(json: reportedError(text) ?? Array(text.bytes))
-        }
-        return .stray(line)
+        guard start < line.count, let (text, _) = parsed(line.extracting(start..<line.count))
+        else { return .stray(line) }
+        if let error = reportedError(text) { return .reported(json: error) }
+        return isError ? .reported(json: Array(text.bytes)) : .stray(line)
     }
 
     /// Reads an event member by member.
@@ -192,4 +198,10 @@ struct OpenAIStream: Sendable {
         }
         return range
     }
+}
+
+/// Whether the bytes begin with `literal`.
+private func stands(_ literal: StaticString, in bytes: Span<UInt8>) -> Bool {
+    let length = literal.utf8CodeUnitCount
+    return bytes.count >= length && equal(bytes, 0..<length, literal)
 }
