@@ -183,8 +183,11 @@ import Testing
     }
 
     @Test func textBehindItsFinishIsLeftOut() {
-        let decoded = decode(events: [Events.role, Events.stop, Self.token])
-        #expect(decoded.events.count == 3)
+        // Also when it looks like the tokens before.
+        let decoded = decode(events: [
+            Events.role, Self.token, Self.token, Events.stop, Self.token,
+        ])
+        #expect(decoded.events.count == 5)
         #expect(decoded.error == nil)
     }
 
