@@ -39,6 +39,16 @@ struct CompletionChoice: Sendable {
         }
     }
 
+    /// Where the text of the delta member `key` is kept, once there was one.
+    func position(ofText key: JSONText) -> Int? {
+        texts.firstIndex { $0.key.elementsEqual(key.bytes) }
+    }
+
+    /// Adds to the text at `position`.
+    mutating func append(text: Span<UInt8>, to position: Int) {
+        texts[position].text.append(text)
+    }
+
     func append(to json: inout [UInt8]) {
         json.append(#"{"finish_reason":"#)
         json.append(finish.span)

@@ -26,13 +26,26 @@ struct StreamChoice: Sendable {
         hasRole && !isFinished && content.isEmpty && reasoning.isEmpty && thinkTags == nil
     }
 
+    /// Whether arguments of the upstream's call `index` may leave as they come.
+    func isSteady(call index: Int) -> Bool { isSteady && calls.isSteady(index) }
+
+    /// Notes arguments of a steady call that left as they came.
+    mutating func note(arguments: Span<UInt8>, call index: Int) {
+        calls.note(arguments: arguments, index: index)
+    }
+
     /// The pieces of one event, in order; empty if the event adds nothing.
     mutating func pieces(
         of delta: ChoiceDelta, _ writer: PieceWriter
     ) throws(MalformedText) -> [ChunkPiece] {
         guard !isFinished else { return [] }
         var texts = try textDeltas(of: delta, writer)
-        if let finish = delta.finish { texts += closingDeltas(writer, finish) }
+        if delta.finish != nil { texts += closingDeltas(writer) }
+        let addsMembers = !delta.otherMembers.isEmpty
+        if texts.isEmpty, addsMembers || delta.logprobs != nil && delta.finish == nil {
+            texts.append(Array(#"{"content":""}"#.utf8))
+        }
+        if addsMembers { texts[0].insertMembers(delta.otherMembers) }
         var pieces = texts.map { ChunkPiece(delta, $0) }
         if let finish = delta.finish {
             var last = ChunkPiece(delta, Array("{}".utf8))
@@ -40,13 +53,7 @@ struct StreamChoice: Sendable {
             pieces.append(last)
             isFinished = true
         }
-        if pieces.isEmpty, delta.logprobs != nil || !delta.otherMembers.isEmpty {
-            pieces.append(ChunkPiece(delta, Array(#"{"content":""}"#.utf8)))
-        }
-        if !pieces.isEmpty {
-            pieces[0].logprobs = delta.logprobs
-            pieces[0].delta.insertMembers(delta.otherMembers)
-        }
+        if !pieces.isEmpty { pieces[0].logprobs = delta.logprobs }
         if !hasRole {
             hasRole = true
             pieces.insert(ChunkPiece(delta, Self.roleDelta), at: 0)
@@ -73,14 +80,18 @@ struct StreamChoice: Sendable {
     }
 
     /// What must leave before the finish: unfinished characters, unfinished tags, empty arguments.
-    private mutating func closingDeltas(
-        _ writer: PieceWriter, _ finish: FinishReason
-    ) -> [[UInt8]] {
+    private mutating func closingDeltas(_ writer: PieceWriter) -> [[UInt8]] {
+        var deltas = heldDeltas(writer)
+        for last in calls.finish() { writer.appendToolCall(last, to: &deltas) }
+        return deltas
+    }
+
+    /// The text held back for what was to follow, when nothing follows.
+    mutating func heldDeltas(_ writer: PieceWriter) -> [[UInt8]] {
         var deltas: [[UInt8]] = []
         writer.appendReasoning(reasoning.flush(), to: &deltas)
         appendContent(content.flush(), writer, to: &deltas)
         if let rest = thinkTags?.finish() { append(rest, writer, to: &deltas) }
-        for last in calls.finish() { writer.appendToolCall(last, to: &deltas) }
         return deltas
     }
 
@@ -138,12 +149,14 @@ struct PieceWriter: Sendable {
     }
 
     func appendToolCall(_ call: NormalToolCallFragment, to deltas: inout [[UInt8]]) {
-        if let verbatim = call.verbatim, verbatim.count <= room {
+        if let verbatim = call.verbatim {
             var delta = Array(#"{"tool_calls":["#.utf8)
             delta.appendEscapingLineSeparators(verbatim.span)
             delta.append("]}")
-            deltas.append(delta)
-            return
+            if delta.count <= room {
+                deltas.append(delta)
+                return
+            }
         }
         for range in cuts(of: call.arguments.span, room: room) {
             var delta = Array(#"{"tool_calls":[{"index":"#.utf8)

@@ -30,12 +30,19 @@ package struct StreamWriter: Sendable {
     /// Whether every choice has finished: the answer is complete, however the connection ends.
     package var isComplete: Bool { hasBegun && choices.allSatisfy(\.isFinished) }
 
-    /// Whether plain text of choice `index` may leave as it comes.
-    package func isSteady(_ index: Int) -> Bool {
-        guard heldFinish.isEmpty else { return false }
+    /// Whether plain text of choice `index`, or arguments of its call `call`, may leave as they come.
+    package func isSteady(_ index: Int, call: Int? = nil) -> Bool {
         // Choices are few, and almost always one: a search beats keeping them by number.
-        for choice in choices where choice.index == index { return choice.isSteady }
-        return false
+        guard heldFinish.isEmpty, let position = choices.firstIndex(where: { $0.index == index })
+        else { return false }
+        guard let call else { return choices[position].isSteady }
+        return choices[position].isSteady(call: call)
+    }
+
+    /// Notes arguments of a steady call that left as they came.
+    package mutating func note(arguments: Span<UInt8>, call: Int, choice index: Int) {
+        guard let position = choices.firstIndex(where: { $0.index == index }) else { return }
+        choices[position].note(arguments: arguments, call: call)
     }
 
     /// Takes over what the first event says about the stream. `id` and `fingerprint` are JSON
@@ -76,11 +83,23 @@ package struct StreamWriter: Sendable {
         sink.bytes.append(heldFinish.span)
         if let timings {
             sink.bytes.append(#","timings":"#)
-            sink.bytes.append(timings.span)
+            sink.bytes.appendEscapingLineSeparators(timings.span)
         }
         sink.bytes.append(UInt8(ascii: "}"))
         sink.endEvent()
         heldFinish = []
+    }
+
+    /// Writes the texts held back for what was to follow, now that nothing will.
+    package mutating func writeHeldTexts(into sink: inout ChunkSink) {
+        let envelope = PlainEnvelope(includeUsage: options.includeUsage)
+        let pieceWriter = PieceWriter(field: options.reasoning, room: options.eventSplit / 2)
+        for i in choices.indices where choices[i].hasRole {
+            for delta in choices[i].heldDeltas(pieceWriter) {
+                let piece = ChunkPiece(ChoiceDelta(index: choices[i].index, position: 0), delta)
+                write(piece, in: envelope, into: &sink)
+            }
+        }
     }
 
     /// Writes what completes a complete answer: the usage chunk, unless it has left or was not
@@ -103,7 +122,7 @@ package struct StreamWriter: Sendable {
         sink.bytes.appendEscapingLineSeparators(object.span)
         if let timings = usage.timings {
             sink.bytes.append(#","timings":"#)
-            sink.bytes.append(timings.span)
+            sink.bytes.appendEscapingLineSeparators(timings.span)
         }
         sink.bytes.append(UInt8(ascii: "}"))
         sink.endEvent()

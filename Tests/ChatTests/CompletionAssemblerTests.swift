@@ -60,6 +60,17 @@ import Testing
         #expect(text.contains(#""message":{"role":"assistant",\#(message)}}]"#))
     }
 
+    @Test func chunksAlikeInTextMayDifferInAllElse() throws {
+        let token = Self.chunk(#"{"content":"a"}"#)
+        let text = try assemble([
+            Self.role, token, token, token.replacing(#""usage":null"#, with: #""usage":{"n":7}"#),
+            Self.chunk(#"{"content":"b"}"#, finish: #""length""#),
+            token.replacing("null", with: "0"),
+        ])
+        #expect(text.contains(#""content":"aaaba""#))
+        #expect(text.contains(#""usage":0"#) && text.contains(#""finish_reason":0"#))
+    }
+
     @Test func choicesComeInTheirOrder() throws {
         let text = try assemble([
             Self.chunk(#"{"role":"assistant","content":""}"#, index: 1), Self.role,

@@ -243,6 +243,19 @@ import Testing
         #expect(decoded.events[2] == decoded.events[1])
     }
 
+    @Test func whatStandsBesideADeltaIsSaidOnce() {
+        let more = #","timings":{"predicted_n":1}"#
+        let last = Self.event(#"{"content":"a"}"#, finish: #""stop""#, more: more)
+            .replacing(#""index":0"#, with: #""index":0,"stop_reason":7"#)
+        let decoded = decode(events: [Self.role, last])
+        let plain = Self.chunk("{}", finish: #""stop""#, more: more)
+        #expect(
+            decoded.events == [
+                Self.first, Self.chunk(#"{"content":"a"}"#),
+                plain.replacing(#""index":0"#, with: #""index":0,"stop_reason":7"#), "[DONE]",
+            ])
+    }
+
     @Test func lineBreaksBetweenTokensDoNotBreakTheEvent() {
         let body =
             "data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\n"

@@ -44,6 +44,9 @@ struct OllamaStream: Sendable {
         }
     }
 
+    /// The stream has failed: writes what was held back.
+    mutating func abandon(into sink: inout ChunkSink) { writer.writeHeldTexts(into: &sink) }
+
     /// The stream is over. Without `done: true` it was cut, also when the HTTP body ended properly:
     /// that is how Ollama's repeat guard ends a stream (wire notes, section 3).
     mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
@@ -112,7 +115,7 @@ struct OllamaStream: Sendable {
         var reader = OllamaMessageReader(isRepaired: strayBytes > 0)
         var delta = try reader.delta(of: members)
         guard reader.strayBytesInTexts == strayBytes else { throw .malformed }
-        var envelope = OllamaEnvelope(includeUsage: writer.options.includeUsage)
+        var envelope = PlainEnvelope(includeUsage: writer.options.includeUsage)
         envelope.overhead = 512 + (delta.logprobs?.count ?? 0)
         if isDone {
             let word = members.value("done_reason")?.string
@@ -124,7 +127,7 @@ struct OllamaStream: Sendable {
         if isDone { writer.writeEnd(into: &sink) }
     }
 
-    private mutating func takeMetrics(_ metrics: OllamaMetrics, _ envelope: inout OllamaEnvelope) {
+    private mutating func takeMetrics(_ metrics: OllamaMetrics, _ envelope: inout PlainEnvelope) {
         writer.usage.note(
             prompt: metrics.promptCount, completion: metrics.count, cached: metrics.cachedCount)
         // Where llama-server puts it: into the last chunk.
@@ -197,39 +200,5 @@ private struct OllamaTokenReader {
             }
         }
         return true
-    }
-}
-
-/// What stands around the delta of a chunk made from an Ollama record.
-struct OllamaEnvelope: ChunkEnvelope {
-    let includeUsage: Bool
-    var overhead = 512
-    /// For the finish chunk.
-    var timings: [UInt8]?
-
-    init(includeUsage: Bool) { self.includeUsage = includeUsage }
-
-    var hasExtras: Bool { false }
-    var hasTimings: Bool { timings != nil }
-
-    func write(_ piece: ChunkPiece, _ identity: StreamIdentity, into bytes: inout [UInt8]) {
-        identity.appendOpening(to: &bytes)
-        bytes.append(#""choices":[{"index":"#)
-        bytes.append(decimal: piece.index)
-        bytes.append(#","delta":"#)
-        bytes.append(piece.delta.span)
-        if let logprobs = piece.logprobs {
-            bytes.append(#","logprobs":"#)
-            bytes.append(logprobs.span)
-        }
-        bytes.append(#","finish_reason":"#)
-        bytes.append(finish: piece.finish)
-        bytes.append("}]")
-        if includeUsage { bytes.append(#","usage":null"#) }
-        if let timings, piece.finish != nil {
-            bytes.append(#","timings":"#)
-            bytes.append(timings.span)
-        }
-        bytes.append(UInt8(ascii: "}"))
     }
 }

@@ -87,7 +87,7 @@ struct OpenAIStreamDeltaReader {
             } else {
                 fragment.arguments.appendEscaped(arguments.bytes.span)
             }
-            let isNormal = arguments.kind == .string && isNormal(members, parts)
+            let isNormal = arguments.kind == .string && isNormal(entry, function)
             if isNormal { fragment.verbatim = Array(entry.bytes) }
         }
         return fragment
@@ -101,11 +101,15 @@ struct OpenAIStreamDeltaReader {
         return text.isEmpty ? nil : text
     }
 
-    /// Whether an entry has exactly the members of a first or of a later fragment.
-    private func isNormal(_ members: [JSONText.Member], _ function: [JSONText.Member]) -> Bool {
-        if members.count == 2, function.count == 1 { return members.value("index") != nil }
-        return members.count == 4 && function.count == 2 && members.value("index") != nil
-            && members.value("id") != nil && function.value("name") != nil
-            && members.value("type")?.isString("function") == true
+    /// Whether an entry has exactly the members of a first or of a later fragment, each once.
+    private func isNormal(_ entry: JSONText, _ function: JSONText) -> Bool {
+        let keys = entry.members.map(\.key)
+        let functionKeys = function.members.map(\.key)
+        func has(_ name: String) -> Bool { keys.contains { $0.isString(name) } }
+        guard has("index"), has("function") else { return false }
+        if keys.count == 2 { return functionKeys.count == 1 }
+        return keys.count == 4 && functionKeys.count == 2 && has("id")
+            && functionKeys.contains { $0.isString("name") }
+            && entry["type"]?.isString("function") == true
     }
 }

@@ -187,12 +187,4 @@ extension [UInt8] {
         appendEscapingLineSeparators(member.value.bytes.span)
         append(UInt8(ascii: ","))
     }
-
-    /// Appends the value of `finish_reason`.
-    mutating func append(finish: FinishReason?) {
-        guard let finish else { return append("null") }
-        append(UInt8(ascii: "\""))
-        append(finish.word)
-        append(UInt8(ascii: "\""))
-    }
 }
