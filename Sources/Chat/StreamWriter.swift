@@ -65,6 +65,7 @@ package struct StreamWriter: Sendable {
         for delta in deltas {
             let position = try position(of: delta.index)
             var own = try choices[position].pieces(of: delta, pieceWriter)
+            // Progress of a prompt, for one, comes with a role that has long been said.
             if own.isEmpty, envelope.hasExtras, !choices[position].isFinished {
                 own.append(ChunkPiece(delta, Array("{}".utf8)))
             }
@@ -131,6 +132,7 @@ package struct StreamWriter: Sendable {
     /// Whether the upstream's own usage chunk may leave now: it is asked for, counts everything,
     /// and nothing comes after it. The caller then writes it.
     package mutating func takeTurnForUsage() -> Bool {
+        // With several choices llama-server sends one usage chunk for each; ours comes at the end.
         guard options.includeUsage, !hasUsageLeft, isComplete, choices.count == 1 else {
             return false
         }
@@ -155,6 +157,8 @@ package struct StreamWriter: Sendable {
         return pieces
     }
 
+    /// Adds a choice. Ids made for its calls come from the stream's id, so that the same bytes in
+    /// give the same bytes out.
     private mutating func addChoice(_ index: Int) {
         var prefix = Array("call_".utf8)
         let id = identity.id.dropFirst().dropLast()
@@ -169,6 +173,7 @@ package struct StreamWriter: Sendable {
             StreamChoice(index: index, callIDPrefix: prefix, thinkTags: options.thinkTags))
     }
 
+    /// Where choice `index` stands; a server may answer more choices than it was asked for.
     private mutating func position(of index: Int) throws(MalformedText) -> Int {
         if let known = choices.firstIndex(where: { $0.index == index }) { return known }
         guard 0..<Self.choiceLimit ~= index else { throw MalformedText() }
@@ -176,6 +181,8 @@ package struct StreamWriter: Sendable {
         return choices.count - 1
     }
 
+    /// Writes one chunk, or holds it back if it is a finish chunk whose timings are still to come:
+    /// llama-server sends them with the same packet, in the usage chunk.
     private mutating func write(
         _ piece: ChunkPiece, in envelope: some ChunkEnvelope, into sink: inout ChunkSink
     ) {

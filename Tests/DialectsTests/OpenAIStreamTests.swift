@@ -257,12 +257,14 @@ import Testing
     }
 
     @Test func lineBreaksBetweenTokensDoNotBreakTheEvent() {
+        let broken = Self.event(
+            #"{"content":"a"}"#, more: ",\"timings\":\ndata: {\"predicted_n\":\r\ndata: 1}")
         let body =
-            "data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\n"
-            + "data: \"finish_reason\":null}]}\n\ndata: \(Self.stop)\r\n\r\ndata: [DONE]\r\n\r\n"
+            "data: \(Self.role)\n\ndata: \(broken)\n\ndata: \(broken)\n\ndata: \(Self.stop)"
+            + "\r\n\r\ndata: [DONE]\r\n\r\n"
         let decoded = decode(.openAI, [Array(body.utf8)])
         let schema = ChunkSchema(decoded.bytes, .init())
         #expect(schema.violations == [])
-        #expect(schema.choices.first?.content == "a")
+        #expect(schema.choices.first?.content == "aa")
     }
 }

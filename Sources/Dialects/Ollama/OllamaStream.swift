@@ -56,6 +56,8 @@ struct OllamaStream: Sendable {
 
     // MARK: - Tokens
 
+    /// Builds what stands around the text of every token. The first record settles nothing that the
+    /// caller did not know: Ollama has no id, and its times differ from record to record.
     private mutating func begin() {
         hasBegun = true
         var head: [UInt8] = []
@@ -79,6 +81,7 @@ struct OllamaStream: Sendable {
     private func takeToken(_ record: Span<UInt8>, into sink: inout ChunkSink) -> Bool {
         var reader = OllamaTokenReader()
         // What is wrong with a record will be found, and said, on the slow path.
+        // Half the limit, for separators double when they are escaped.
         guard writer.isSteady(0), record.count <= writer.options.eventSplit / 2,
             let isToken = try? reader.read(record), isToken
         else { return false }
@@ -127,6 +130,7 @@ struct OllamaStream: Sendable {
         if isDone { writer.writeEnd(into: &sink) }
     }
 
+    /// Takes the closing figures: counts for usage, durations for `timings`.
     private mutating func takeMetrics(_ metrics: OllamaMetrics, _ envelope: inout PlainEnvelope) {
         writer.usage.note(
             prompt: metrics.promptCount, completion: metrics.count, cached: metrics.cachedCount)
@@ -139,6 +143,7 @@ struct OllamaStream: Sendable {
         }
     }
 
+    /// The record with cut characters replaced; `nil` if it has none, or is broken otherwise.
     private func repairIfNeeded(_ record: Span<UInt8>) -> ([UInt8], Int)? {
         var scanner = JSONScanner(depthLimit: 128)
         do {

@@ -9,6 +9,7 @@ struct OpenAIStream: Sendable {
     private(set) var writer: StreamWriter
     /// Events with data so far.
     private(set) var dataEvents = 0
+    /// Holds only between events that leave every state as it was: all others `forget` it.
     private var template = EventTemplate()
 
     init(_ options: StreamOptions) { writer = StreamWriter(options) }
@@ -47,9 +48,11 @@ struct OpenAIStream: Sendable {
     mutating func take(_ event: Span<UInt8>, into sink: inout ChunkSink) throws(DialectError) {
         if applyTemplate(event, &sink) { return }
         if template.learn(event, for: writer), applyTemplate(event, &sink) { return }
+        // Whatever this is, it may change what the template took for granted.
         template.forget()
         let content = trimmed(event)
         if equal(event, content, "[DONE]") {
+            // The mark alone proves nothing: a proxy in between may have added it.
             guard writer.isComplete else { throw .endedEarly }
             writer.writeEnd(into: &sink)
             return
@@ -71,6 +74,7 @@ struct OpenAIStream: Sendable {
 
     // MARK: - Parts
 
+    /// Writes an event like the last token; `false` if it is none.
     private mutating func applyTemplate(_ event: Span<UInt8>, _ sink: inout ChunkSink) -> Bool {
         // Separators double when they are escaped; what is near the limit is measured exactly.
         let limit = writer.options.eventSplit / 2
@@ -150,6 +154,7 @@ struct OpenAIStream: Sendable {
         return Array(event.bytes)
     }
 
+    /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
     private mutating func settle(_ event: OpenAIStreamEvent) {
         var id: [UInt8]?
         if let given = event.members.value("id"), given.string?.hasPrefix("chatcmpl-") == true {
@@ -167,6 +172,7 @@ struct OpenAIStream: Sendable {
             fingerprint: fingerprint)
     }
 
+    /// Only the timings that close a choice count; `timings_per_token` puts them everywhere.
     private mutating func noteTimings(_ event: OpenAIStreamEvent, _ deltas: [ChoiceDelta]) {
         guard let timings = event.members.value("timings") else { return }
         if deltas.contains(where: { $0.finish != nil }) {
@@ -182,6 +188,7 @@ struct OpenAIStream: Sendable {
         let timings = event.members.value("timings").map { Array($0.bytes) }
         writer.writeHeldFinish(timings: timings, into: &sink)
         guard event.members.value("usage") != nil else { return }
+        // Kept for the case that this chunk cannot leave yet, or counts one choice of several.
         writer.usage.timings = timings
         guard let usage = writer.usage.usageObject(), writer.takeTurnForUsage() else { return }
         sink.beginEvent()
@@ -189,6 +196,7 @@ struct OpenAIStream: Sendable {
         sink.endEvent()
     }
 
+    /// `event` without white space around it.
     private func trimmed(_ event: Span<UInt8>) -> Range<Int> {
         var range = 0..<event.count
         while !range.isEmpty, event[range.lowerBound] <= 0x20 {

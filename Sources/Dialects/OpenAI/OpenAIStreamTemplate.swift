@@ -58,6 +58,7 @@ struct EventTemplate: Sendable {
             let isSimple = try? reader.readEvent(event, writer, &clientHead, &clientTail),
             isSimple, let text = reader.text
         else { return false }
+        // The arrays keep their memory: learning anew each second allocates nothing either.
         upstreamHead.removeAll(keepingCapacity: true)
         upstreamHead.append(event, 0..<text.lowerBound)
         upstreamTail.removeAll(keepingCapacity: true)
@@ -96,6 +97,7 @@ private struct TemplateReader {
 
     init(hasNonASCII: Bool) { self.hasNonASCII = hasNonASCII }
 
+    /// Reads all of it. `head` gets what will stand before the text, `tail` what will stand behind.
     mutating func readEvent(
         _ event: Span<UInt8>, _ writer: StreamWriter, _ head: inout [UInt8], _ tail: inout [UInt8]
     ) throws(JSONError) -> Bool {
@@ -157,10 +159,12 @@ private struct TemplateReader {
         }
         // A null usage is written anew at the end, or left out, as the client asked.
         if equal(event, key, "usage") { return met.insert(.usage).inserted && kind == .null }
+        // Null or not: whether it reports a failure is for the slow path.
         if equal(event, key, "error") { return false }
         return put(event, key, value, &output)
     }
 
+    /// Reads the one choice. A finish, or a state that plain text could disturb, is not for this way.
     private mutating func readChoices(
         _ event: Span<UInt8>, _ writer: StreamWriter, _ head: inout [UInt8], _ tail: inout [UInt8]
     ) throws(JSONError) -> Bool {
@@ -193,6 +197,7 @@ private struct TemplateReader {
                 text == nil ? put(event, key, value, &head) : put(event, key, value, &tail)
             guard isPut else { return false }
         }
+        // Asked last, for `index` may stand behind the delta.
         guard text != nil, met == [.index, .finish], writer.isSteady(choice, call: call) else {
             return false
         }
@@ -240,6 +245,7 @@ private struct TemplateReader {
             return false
         }
         let value = try scanner.skipValue(event)
+        // Only a call whose number stays as it is can be steady: see `isSteady`.
         call = smallNumber(event, value)
         guard let call, let function = try scanner.nextMember(event),
             equal(event, function, "function"), try scanner.peekKind(event) == .object
@@ -277,6 +283,7 @@ private struct TemplateReader {
         return true
     }
 
+    /// A plain integer of up to three digits: choices and calls are not numbered higher.
     private func smallNumber(_ event: Span<UInt8>, _ range: Range<Int>) -> Int? {
         guard 1...3 ~= range.count else { return nil }
         var number = 0
