@@ -7,7 +7,8 @@ extension ChatRequest {
     struct Field: Sendable {
         /// The name in the reference, which is also the error's `param`.
         let name: String
-        /// What the value may be. Ranges of numbers are left to the backend, which knows its samplers.
+        /// What the value may be. Ranges of numbers are left to the backend, which knows its
+        /// samplers.
         let type: FieldType
 
         init(_ name: String, _ type: FieldType) {
@@ -115,7 +116,8 @@ extension ChatRequest.Field {
         guard isFine else { throw .invalidValue(name, "must be \(what)") }
     }
 
-    /// `include_usage` decides how the stream ends, so a value that is neither yes nor no is an error.
+    /// `include_usage` decides how the stream ends, so a value that is neither yes nor no is an
+    /// error.
     private func checkStreamOptions(_ value: JSONText) throws(APIError) {
         try require(value.kind == .object, "an object")
         guard let flag = value["include_usage"], !flag.isNull, flag.kind != .bool else { return }
@@ -138,7 +140,8 @@ extension ChatRequest.Field {
         }
     }
 
-    /// llama-server answers a malformed tool with 500, which clients would repeat; so tools are looked at here.
+    /// llama-server answers a malformed tool with 500, which clients would repeat; so tools are
+    /// looked at here.
     private func checkTools(_ value: JSONText) throws(APIError) {
         try require(value.kind == .array, "an array")
         for (index, tool) in value.elements.enumerated() {

@@ -1,13 +1,15 @@
-// Walks the messages of a request once: checks the types in them and notes what writers will look for.
+// Walks the messages of a request once: checks the types in them and notes what writers will look
+// for.
 
 import JSON
 
 /// What one walk over the messages found.
 ///
-/// The messages are nearly the whole of a body, so they are walked once, without a view or a string for what they say.
-/// Only names and the few short values that decide something are read.
+/// The messages are nearly the whole of a body, so they are walked once, without a view or a string
+/// for what they say. Only names and the few short values that decide something are read.
 struct MessageScan {
-    /// Where each message stands. While one is walked it is the last here, which gives it its index in `param`.
+    /// Where each message stands. While one is walked it is the last here, which gives it its index
+    /// in `param`.
     private(set) var messages: [Range<Int>] = []
     private(set) var developerRoles: [Range<Int>] = []
     private(set) var hasImages = false
@@ -15,8 +17,8 @@ struct MessageScan {
 
     /// Walks `json`, a request's body, which is an object.
     ///
-    /// - Throws: what is wrong with the messages that count: an earlier duplicate of a field is never sent on, so its
-    ///   faults do not matter either.
+    /// - Throws: what is wrong with the messages that count: an earlier duplicate of a field is
+    /// never sent on, so its   faults do not matter either.
     static func scan(_ json: JSONText) throws(APIError) -> MessageScan {
         var walker = RequestWalker(before: json)
         var found: (scan: MessageScan, fault: APIError?)?
@@ -46,7 +48,8 @@ struct MessageScan {
         return found.scan
     }
 
-    /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind that value.
+    /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind
+    /// that value.
     private mutating func attempt(
         _ walker: inout RequestWalker,
         _ check: (inout MessageScan, inout RequestWalker) throws(APIError) -> Void
@@ -62,8 +65,8 @@ struct MessageScan {
         }
     }
 
-    /// An array of at least one object. llama-server would take an empty one for a prompt, Ollama for a request to load
-    /// the model.
+    /// An array of at least one object. llama-server would take an empty one for a prompt, Ollama
+    /// for a request to load the model.
     private mutating func walkMessages(_ walker: inout RequestWalker) throws(APIError) {
         guard walker.peekKind() == .array else {
             throw .invalidValue("messages", "must be an array")
@@ -117,7 +120,8 @@ struct MessageScan {
         return kind == .string ? nil : .invalidValue(path, "must be a string")
     }
 
-    /// Any other field of a message. Clients replay what they were sent, nulls and unknown fields included.
+    /// Any other field of a message. Clients replay what they were sent, nulls and unknown fields
+    /// included.
     private mutating func walkField(
         _ walker: inout RequestWalker, _ name: String
     ) throws(APIError) {
@@ -156,7 +160,8 @@ extension MessageScan {
         }
     }
 
-    /// One part. Its members may stand in any order, so they are held to its type once all were seen.
+    /// One part. Its members may stand in any order, so they are held to its type once all were
+    /// seen.
     private mutating func walkPart(
         _ walker: inout RequestWalker, _ path: String
     ) throws(APIError) {
@@ -211,7 +216,8 @@ extension MessageScan {
         return kind
     }
 
-    /// Throws unless `name` was found and is of an allowed kind, the first of which the message names.
+    /// Throws unless `name` was found and is of an allowed kind, the first of which the message
+    /// names.
     private static func require(
         _ found: [String: JSONKind], _ name: String, _ allowed: [JSONKind], _ path: String
     ) throws(APIError) {

@@ -4,7 +4,8 @@ import JSON
 
 /// A growing body of own bytes and slices of the client's.
 ///
-/// Slices that follow each other grow into one, so a caller may append the client's bytes in whatever steps are handy.
+/// Slices that follow each other grow into one, so a caller may append the client's bytes in
+/// whatever steps are handy.
 struct RequestBody {
     private let client: [UInt8]
     private var parts: [BodyPart] = []

@@ -1,4 +1,5 @@
-// What becomes of every OpenAI chat field at each kind of backend, as data. docs/PROTOCOLS.md says the same in words.
+// What becomes of every OpenAI chat field at each kind of backend, as data. docs/PROTOCOLS.md says
+// the same in words.
 
 import JSON
 
@@ -20,11 +21,13 @@ public struct FieldRule: Sendable {
     public let name: String
     /// What llama-server does with it. Ignored fields are sent on all the same.
     public let llamaServer: FieldHandling
-    /// What becomes of it on the way to another OpenAI-compatible server, of which nothing more is known.
+    /// What becomes of it on the way to another OpenAI-compatible server, of which nothing more is
+    /// known.
     public let openAI: FieldHandling
     /// What becomes of it on the way to Ollama's native API.
     public let ollama: FieldHandling
-    /// Values, as compact JSON, that ask for what happens anyway. So do null, `{}`, `[]` and `""` everywhere.
+    /// Values, as compact JSON, that ask for what happens anyway. So do null, `{}`, `[]` and `""`
+    /// everywhere.
     let harmless: [String]
 
     /// What becomes of the field at a backend of `kind`.
@@ -119,14 +122,16 @@ extension FieldRule {
     ]
 }
 
-/// The names for `x-sluice-ignored`: each once, in order, and nothing that could not stand in a header.
+/// The names for `x-sluice-ignored`: each once, in order, and nothing that could not stand in a
+/// header.
 struct IgnoredFields {
     private(set) var names: [String] = []
 
     /// More than anyone would read, and few enough for a header line.
     private static let limit = 32
 
-    /// Reports `name`. Names that are no plain words come from the client as they are, and are told as `other`.
+    /// Reports `name`. Names that are no plain words come from the client as they are, and are told
+    /// as `other`.
     mutating func insert(_ name: String) {
         let isPlain =
             (1...64).contains(name.utf8.count)

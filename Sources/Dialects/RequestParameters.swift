@@ -9,7 +9,8 @@ struct RequestParameters {
     struct Entry {
         let name: String
         var value: JSONText
-        /// Which of the client's members this is or replaces; `nil` for a field the client did not send.
+        /// Which of the client's members this is or replaces; `nil` for a field the client did not
+        /// send.
         let member: Int?
         /// Whether `value` is the client's own and so lies in its body.
         var isClients: Bool
@@ -30,12 +31,14 @@ struct RequestParameters {
     /// What no rule may touch: these decide how the proxy itself works.
     private static let ownFields: Set<String> = ["model", "messages", "stream", "stream_options"]
 
-    /// Applies `target`'s rules to `request`. For Ollama, members of `options` are taken for fields.
+    /// Applies `target`'s rules to `request`. For Ollama, members of `options` are taken for
+    /// fields.
     init(_ request: ChatRequest, _ target: RequestTarget) {
         let opensOptions = target.kind == .ollama
         for (index, member) in request.members.enumerated() where request.isLast(index) {
             let name = request.names[index]
-            // Null means absent. Where the client's bytes are sent on it stays in them; here it would only hide an option.
+            // Null means absent. Where the client's bytes are sent on it stays in them; here it
+            // would only hide an option.
             if opensOptions, member.value.isNull { continue }
             if opensOptions, name == "options", member.value.kind == .object {
                 add(options: member.value, member: index)
@@ -60,7 +63,8 @@ struct RequestParameters {
         entries.filter { Self.group(of: "max_tokens").contains($0.name) && !$0.value.isNull }
     }
 
-    /// Takes the members of Ollama's `options` for fields, so that a rule reaches them too. The last duplicate counts.
+    /// Takes the members of Ollama's `options` for fields, so that a rule reaches them too. The
+    /// last duplicate counts.
     private mutating func add(options: JSONText, member: Int) {
         var seen: [String: Int] = [:]
         for option in options.members {
@@ -129,7 +133,8 @@ extension RequestParameters {
         }
     }
 
-    /// Bounds a number. For tokens every name the limit goes by is bounded, since the backend may read any of them.
+    /// Bounds a number. For tokens every name the limit goes by is bounded, since the backend may
+    /// read any of them.
     private mutating func cap(_ setting: ParameterRules.Setting) {
         guard let bound = setting.value.double else { return }
         let group = Self.group(of: setting.name)

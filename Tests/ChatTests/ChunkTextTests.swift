@@ -1,3 +1,5 @@
+// How the text of chunks is escaped, held back and cut.
+
 import Chat
 import TestSupport
 import Testing

@@ -1,3 +1,5 @@
+// A whole completion is put together from chunks.
+
 import Chat
 import TestSupport
 import Testing

@@ -1,3 +1,5 @@
+// Thoughts between tags are found wherever the text is cut.
+
 @testable import Chat
 import TestSupport
 import Testing

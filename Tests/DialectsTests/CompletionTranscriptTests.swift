@@ -1,3 +1,5 @@
+// Assembled completions against the servers' own whole answers, as recorded.
+
 import Chat
 import Dialects
 import TestSupport
@@ -7,7 +9,8 @@ import Testing
 /// was asked the same question without a stream.
 ///
 /// They differ in what the normal form changes (`model`; usage of several choices; ids of calls,
-/// `""` for a text that Ollama leaves out) and in what no two runs share (ids, times, cached tokens).
+/// `""` for a text that Ollama leaves out) and in what no two runs share (ids, times, cached
+/// tokens).
 @Suite struct CompletionTranscriptTests {
     struct Twins: Sendable, CustomTestStringConvertible {
         let stream: Transcript

@@ -1,3 +1,5 @@
+// Ollama's records become chunks.
+
 import Chat
 import Dialects
 import TestSupport

@@ -1,3 +1,5 @@
+// The ways in which a stream of OpenAI's kind ends, truthfully told.
+
 import Chat
 import Dialects
 import TestSupport

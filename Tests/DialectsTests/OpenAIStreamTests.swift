@@ -1,3 +1,5 @@
+// Events of OpenAI's kind become chunks in the normal form.
+
 import Chat
 import Dialects
 import TestSupport

@@ -1,4 +1,5 @@
-// Requests made at random, from a seed: what is written is always JSON, and what was not to change did not.
+// Requests made at random, from a seed: what is written is always JSON, and what was not to change
+// did not.
 
 import Chat
 import Dialects

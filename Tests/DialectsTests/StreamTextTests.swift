@@ -1,3 +1,5 @@
+// Text arrives whole: no character cut, no line separator raw, no event too long.
+
 import Chat
 import Dialects
 import TestSupport

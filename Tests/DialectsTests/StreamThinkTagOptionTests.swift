@@ -1,3 +1,5 @@
+// Think tags are taken for reasoning where that is asked for.
+
 import Chat
 import Dialects
 import TestSupport

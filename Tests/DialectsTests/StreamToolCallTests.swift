@@ -1,3 +1,5 @@
+// Tool calls of every shape leave in the one normal form.
+
 import Chat
 import Dialects
 import TestSupport

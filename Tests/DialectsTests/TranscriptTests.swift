@@ -1,3 +1,5 @@
+// Every recorded stream, whole and cut, gives one valid client stream.
+
 import Chat
 import Dialects
 import TestSupport

@@ -1,3 +1,5 @@
+// Mutated requests against a second, naive reader.
+
 import Framing
 import HTTPTypes
 import TestSupport

@@ -1,5 +1,5 @@
-// Requests of clients: the same ones, or the same refusal, however the bytes are cut; and a head that
-// was let through reads as exactly one request without a body.
+// Requests of clients: the same ones, or the same refusal, however the bytes are cut; and a head
+// that was let through reads as exactly one request without a body.
 
 import Framing
 

@@ -3,7 +3,8 @@
 import Chat
 import JSON
 
-/// Builds the native request: wire notes of Ollama, sections 3 (what it takes) and 6.1 (what its own `/v1` loses).
+/// Builds the native request: wire notes of Ollama, sections 3 (what it takes) and 6.1 (what its
+/// own `/v1` loses).
 struct OllamaRequestWriter {
     let request: ChatRequest
     let target: RequestTarget
@@ -110,7 +111,8 @@ struct OllamaRequestWriter {
         _ = try choice.select(from: nil)
     }
 
-    /// `format`. Unknown types are refused: Ollama's own `/v1` passes over them, and the answer would be no JSON.
+    /// `format`. Unknown types are refused: Ollama's own `/v1` passes over them, and the answer
+    /// would be no JSON.
     private mutating func writeFormat() throws(APIError) {
         guard let entry = parameters["response_format"] else { return }
         let format = entry.value

@@ -45,8 +45,8 @@ struct OpenAIRequestWriter {
             path: "/v1/chat/completions", body: splice.finish(), ignored: ignored.names)
     }
 
-    /// A client that leaves is noticed only by a stream, and `usage` is what the log counts; so both are always asked
-    /// for, whatever the client wants to see.
+    /// A client that leaves is noticed only by a stream, and `usage` is what the log counts; so
+    /// both are always asked for, whatever the client wants to see.
     private mutating func askForAStream() {
         if request["stream"]?.bool != true { splice.set("stream", "true") }
         guard let options = request["stream_options"] else {
@@ -65,7 +65,8 @@ struct OpenAIRequestWriter {
         }
     }
 
-    /// Not every build of llama-server reads `max_completion_tokens`, so it is sent as `max_tokens` too.
+    /// Not every build of llama-server reads `max_completion_tokens`, so it is sent as `max_tokens`
+    /// too.
     private mutating func limitTokensOfLlamaServer() {
         guard parameters["max_completion_tokens"]?.value.int != nil else { return }
         let limits = ["max_completion_tokens", "max_tokens"].compactMap {
@@ -83,8 +84,8 @@ struct OpenAIRequestWriter {
         }
     }
 
-    /// llama-server reads `tool_choice` as a word and takes an object for "auto" (wire notes, section 3): a named
-    /// function becomes the only tool, and calling one is required.
+    /// llama-server reads `tool_choice` as a word and takes an object for "auto" (wire notes,
+    /// section 3): a named function becomes the only tool, and calling one is required.
     private mutating func chooseTools() throws(APIError) {
         let choice = try ToolChoice(parameters["tool_choice"]?.value)
         // Sent as it is, and without effect there.
@@ -103,7 +104,8 @@ struct OpenAIRequestWriter {
         splice.set("tool_choice", isForced ? #""required""# : #""auto""#)
     }
 
-    /// Names what the backend is known to pass over. It is sent all the same: a newer build may know it.
+    /// Names what the backend is known to pass over. It is sent all the same: a newer build may
+    /// know it.
     private mutating func reportIgnored() {
         for entry in parameters.entries {
             guard let rule = FieldRule.named(entry.name),
