@@ -84,6 +84,8 @@ final class Worker {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        // Dropping tells nobody, and every request has its log line.
+        for session in sessions.values { session.cutOff(.shuttingDown) }
         server?.dropAll()
         // The connections go at the end of this turn, so this comes after them.
         loop.afterThisTurn { [self] in hasClosed() }
@@ -134,7 +136,7 @@ final class Worker {
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
         var reply = Answers.reply(error, incoming.identity.id, [])
         reply.fields += fields
-        respond(incoming, reply, ending: .refused)
+        respond(incoming, reply, ending: error.refusalEnding)
     }
 
     /// The answer to what the HTTP layer itself refuses.
@@ -212,7 +214,9 @@ final class Worker {
                     .upstreamProtocol,
                     "The backend '\(name)' sent an event of more than \(limit) bytes.")
             )
-        case .reported(let json): return (.upstreamFailed, reported(json, name))
+        case .reported(let json):
+            let error = reported(json, name)
+            return (error.upstreamEnding, error)
         }
     }
 
