@@ -48,7 +48,7 @@ final class Worker {
         self.configuration = configuration
         self.log = log
         ids = RequestIDs(seed: seed)
-        access = AccessPolicy(configuration)
+        access = AccessPolicy(configuration, ownHostName: ownHostName())
         fleet = Fleet(configuration, [])
         mailbox = Mailbox(on: loop) { [unowned self] in receive($0) }
         server = HTTPServer(
@@ -100,9 +100,11 @@ final class Worker {
     // MARK: - Requests
 
     private func handle(_ exchange: Exchange) {
-        let incoming = IncomingRequest(
+        var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
-        if let error = access.refuse(exchange) {
+        let caller = Caller(exchange)
+        incoming.record.key = access.key(of: caller)?.name
+        if let error = access.refuse(caller) {
             return refuse(incoming, error)
         }
         answer(incoming)
@@ -274,7 +276,7 @@ final class Worker {
 
 extension HTTPServer.Options {
     /// The transport's share of the configuration.
-    fileprivate init(_ configuration: Configuration) {
+    init(_ configuration: Configuration) {
         let (limits, timeouts) = (configuration.limits, configuration.timeouts)
         self.init(
             limits: RequestLimits(
