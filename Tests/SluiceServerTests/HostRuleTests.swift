@@ -97,6 +97,15 @@ import Testing
         #expect(nameless.refuse(caller { $0.host = "workshop" })?.code == .forbidden)
     }
 
+    @Test func addressesAreOfTheirOwnGrammar() {
+        #expect(IPAddress("127.0.0.1")?.bytes == [127, 0, 0, 1])
+        #expect(IPAddress("[::ffff:7f00:1]") == IPAddress("127.0.0.1"))
+        #expect(IPAddress("[::1]") == IPAddress("::1"))
+        for text in ["[127.0.0.1]", "127.0.0.1 ", "[::1", "::1]", "", "[]", "localhost"] {
+            #expect(IPAddress(text) == nil, "\(text)")
+        }
+    }
+
     @Test func thisMachineHasAName() throws {
         let name = try #require(ownHostName())
         #expect(!name.isEmpty && !name.contains("\0"))
