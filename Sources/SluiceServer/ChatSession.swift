@@ -96,6 +96,9 @@ final class ChatSession {
         happened(.stopped(ending))
     }
 
+    /// Ends the session because its connection is about to be dropped.
+    func cutOff(_ ending: Ending) { happened(.cutOff(ending)) }
+
     // MARK: - Turns
 
     /// Tells the machine what happened, then carries out its orders.
@@ -165,6 +168,7 @@ final class ChatSession {
             headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
+        deadlines.settings = worker.deadlineSettings(for: backend.settings)
         enter(.connecting)
         call?.start(self)
     }
@@ -406,12 +410,7 @@ extension ChatSession: CallObserver {
         guard let refusal else { return upstreamFinished() }
         let error = worker.translate(refusal.head, refusal.body, candidate)
         failure = error
-        let isClients = error.status < 500
-        if error.status == 502 || error.status == 503 {
-            happened(.attemptFailed(.upstreamFailed, another: !others.isEmpty))
-        } else {
-            happened(.upstreamFailed(isClients ? .upstreamRefused : .upstreamFailed))
-        }
+        happened(.answered(status: refusal.head.status, error, another: !others.isEmpty))
     }
 
     func call(_ call: Call, failed callFailure: CallFailure) {
