@@ -34,7 +34,7 @@ final class Worker {
     private(set) var fleet: Fleet
     private(set) var server: HTTPServer?
     private(set) var mailbox: Mailbox<WorkerMessage>?
-    private var sessions: [ObjectIdentifier: ChatSession] = [:]
+    private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
     private let log: Log
