@@ -1,11 +1,12 @@
-// The one error a client sees, whoever is at fault: status, words, and the body they are written in.
+// The one error a client sees, whoever is at fault: status, words, and the body they are written
+// in.
 
 public import JSON
 
 /// An error in OpenAI's shape, ready to be an answer's body or the last event of a stream.
 ///
-/// Texts for people are made where the error is known best, and name a backend by its configured name, never by its
-/// URL or key.
+/// Texts for people are made where the error is known best, and name a backend by its configured
+/// name, never by its URL or key.
 public struct APIError: Error, Sendable, Equatable {
     /// The HTTP status, 400 to 599.
     public var status: Int
@@ -76,7 +77,8 @@ public struct APIError: Error, Sendable, Equatable {
         return APIError(.invalidJSON, "The request body is not valid JSON: \(what).")
     }
 
-    /// Nobody has the model, or the caller's key may not use it. `nearest` are names that look alike.
+    /// Nobody has the model, or the caller's key may not use it. `nearest` are names that look
+    /// alike.
     public static func modelNotFound(_ model: String, nearest: [String] = []) -> APIError {
         var message = "The model '\(model)' does not exist or you may not use it."
         if !nearest.isEmpty {
@@ -101,7 +103,8 @@ public struct APIError: Error, Sendable, Equatable {
         return error
     }
 
-    /// Appends `{"error":{"message","type","param","code"}}`, with the sizes of a prompt that does not fit, if known.
+    /// Appends `{"error":{"message","type","param","code"}}`, with the sizes of a prompt that does
+    /// not fit, if known.
     public func appendJSON(to output: inout [UInt8]) {
         output.append(#"{"error":{"message":"#)
         output.appendJSONString(message)

@@ -4,8 +4,9 @@ public import JSON
 
 /// The body of `POST /v1/chat/completions`, known to be well formed and of the right types.
 ///
-/// Nothing is converted: fields are views into the client's bytes, so that a writer can send on what it does not
-/// change. Values mean what OpenAI's reference says; `null` means absent, and of duplicate keys the last one counts.
+/// Nothing is converted: fields are views into the client's bytes, so that a writer can send on
+/// what it does not change. Values mean what OpenAI's reference says; `null` means absent, and of
+/// duplicate keys the last one counts.
 public struct ChatRequest: Sendable {
     /// The whole body.
     public let json: JSONText
@@ -24,8 +25,8 @@ public struct ChatRequest: Sendable {
 
     private let lastIndex: [String: Int]
 
-    /// The most top-level fields a body may have. OpenAI's reference knows 37, llama-server some 70 more; a body full
-    /// of one-byte fields would cost twenty times its size.
+    /// The most top-level fields a body may have. OpenAI's reference knows 37, llama-server some 70
+    /// more; a body full of one-byte fields would cost twenty times its size.
     public static let fieldLimit = 1000
 
     /// How deep a body may be nested.
@@ -95,7 +96,8 @@ extension ChatRequest {
     /// OpenAI's `service_tier`, such as `"priority"` or `"flex"`.
     public var serviceTier: String? { self["service_tier"]?.string }
 
-    /// The most tokens the answer may have; `nil` without a limit. Of two limits the smaller one holds.
+    /// The most tokens the answer may have; `nil` without a limit. Of two limits the smaller one
+    /// holds.
     public var tokenLimit: Int? {
         ["max_tokens", "max_completion_tokens"].compactMap { self[$0]?.int }.filter { $0 > 0 }
             .min()

@@ -5,7 +5,10 @@ import JSON
 extension ChatRequest {
     /// One field of OpenAI's reference ("Create chat completion").
     struct Field: Sendable {
+        /// The name in the reference, which is also the error's `param`.
         let name: String
+        /// What the value may be. Ranges of numbers are left to the backend, which knows its
+        /// samplers.
         let type: FieldType
 
         init(_ name: String, _ type: FieldType) {
@@ -24,6 +27,7 @@ extension ChatRequest {
         case tokenLimit
         /// `n`: a slot each, so OpenAI's own bound is taken over.
         case choiceCount
+        /// Objects whose members matter to the proxy itself.
         case streamOptions, tools, responseFormat
         /// Checked while the messages are walked.
         case messages
@@ -32,6 +36,7 @@ extension ChatRequest {
     /// The names of all fields whose types are checked.
     public static var knownFields: [String] { fields.map(\.name) }
 
+    /// All of them, in the alphabet's order, as the table in docs/PROTOCOLS.md.
     static let fields: [Field] = [
         Field("audio", .object),
         Field("frequency_penalty", .number),
@@ -106,16 +111,20 @@ extension ChatRequest.Field {
         }
     }
 
+    /// Throws unless `isFine`; `what` goes on after "must be".
     private func require(_ isFine: Bool, _ what: String) throws(APIError) {
         guard isFine else { throw .invalidValue(name, "must be \(what)") }
     }
 
+    /// `include_usage` decides how the stream ends, so a value that is neither yes nor no is an
+    /// error.
     private func checkStreamOptions(_ value: JSONText) throws(APIError) {
         try require(value.kind == .object, "an object")
         guard let flag = value["include_usage"], !flag.isNull, flag.kind != .bool else { return }
         throw .invalidValue("stream_options.include_usage", "must be true or false")
     }
 
+    /// The type must be there; which types there are is the backend's affair.
     private func checkResponseFormat(_ value: JSONText) throws(APIError) {
         try require(value.kind == .object, "an object")
         guard let type = value["type"], !type.isNull else {
@@ -131,7 +140,8 @@ extension ChatRequest.Field {
         }
     }
 
-    /// llama-server answers a malformed tool with 500, which clients would repeat; so tools are looked at here.
+    /// llama-server answers a malformed tool with 500, which clients would repeat; so tools are
+    /// looked at here.
     private func checkTools(_ value: JSONText) throws(APIError) {
         try require(value.kind == .array, "an array")
         for (index, tool) in value.elements.enumerated() {
@@ -142,6 +152,7 @@ extension ChatRequest.Field {
             guard type.kind == .string else {
                 throw .invalidValue("\(path).type", "must be a string")
             }
+            // OpenAI has other kinds, which only its own servers know.
             guard type.isString("function") else { continue }
             guard let function = tool["function"], !function.isNull else {
                 throw .missingField("\(path).function")

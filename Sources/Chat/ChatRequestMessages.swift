@@ -1,9 +1,15 @@
-// Walks the messages of a request once: checks the types in them and notes what writers will look for.
+// Walks the messages of a request once: checks the types in them and notes what writers will look
+// for.
 
 import JSON
 
 /// What one walk over the messages found.
+///
+/// The messages are nearly the whole of a body, so they are walked once, without a view or a string
+/// for what they say. Only names and the few short values that decide something are read.
 struct MessageScan {
+    /// Where each message stands. While one is walked it is the last here, which gives it its index
+    /// in `param`.
     private(set) var messages: [Range<Int>] = []
     private(set) var developerRoles: [Range<Int>] = []
     private(set) var hasImages = false
@@ -11,8 +17,8 @@ struct MessageScan {
 
     /// Walks `json`, a request's body, which is an object.
     ///
-    /// - Throws: what is wrong with the messages that count: an earlier duplicate of a field is never sent on, so its
-    ///   faults do not matter either.
+    /// - Throws: what is wrong with the messages that count: an earlier duplicate of a field is
+    /// never sent on, so its   faults do not matter either.
     static func scan(_ json: JSONText) throws(APIError) -> MessageScan {
         var walker = RequestWalker(before: json)
         var found: (scan: MessageScan, fault: APIError?)?
@@ -30,6 +36,7 @@ struct MessageScan {
                 walker.skip()
                 continue
             }
+            // Kept instead of thrown: a later `messages` may take this one's place.
             var scan = MessageScan()
             let fault = scan.attempt(&walker) { scan, walker throws(APIError) in
                 try scan.walkMessages(&walker)
@@ -41,7 +48,8 @@ struct MessageScan {
         return found.scan
     }
 
-    /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind that value.
+    /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind
+    /// that value.
     private mutating func attempt(
         _ walker: inout RequestWalker,
         _ check: (inout MessageScan, inout RequestWalker) throws(APIError) -> Void
@@ -57,6 +65,8 @@ struct MessageScan {
         }
     }
 
+    /// An array of at least one object. llama-server would take an empty one for a prompt, Ollama
+    /// for a request to load the model.
     private mutating func walkMessages(_ walker: inout RequestWalker) throws(APIError) {
         guard walker.peekKind() == .array else {
             throw .invalidValue("messages", "must be an array")
@@ -97,6 +107,7 @@ struct MessageScan {
         faults.min { $0.key < $1.key }?.value
     }
 
+    /// The role must be there; which words it may be is for the backend's templates.
     private func walkRole(
         _ walker: inout RequestWalker, _ developer: inout Range<Int>?
     ) -> APIError? {
@@ -109,10 +120,13 @@ struct MessageScan {
         return kind == .string ? nil : .invalidValue(path, "must be a string")
     }
 
+    /// Any other field of a message. Clients replay what they were sent, nulls and unknown fields
+    /// included.
     private mutating func walkField(
         _ walker: inout RequestWalker, _ name: String
     ) throws(APIError) {
         let kind = walker.peekKind()
+        // Made only for an error.
         let path = { [index = messages.count - 1] in "messages[\(index)].\(name)" }
         switch (name, kind) {
         case ("content", .array): try walkParts(&walker)
@@ -135,6 +149,7 @@ struct MessageScan {
 
 // Content parts and tool calls.
 extension MessageScan {
+    /// Content as an array of parts.
     private mutating func walkParts(_ walker: inout RequestWalker) throws(APIError) {
         let path = "messages[\(messages.count - 1)].content"
         var index = 0
@@ -145,6 +160,8 @@ extension MessageScan {
         }
     }
 
+    /// One part. Its members may stand in any order, so they are held to its type once all were
+    /// seen.
     private mutating func walkPart(
         _ walker: inout RequestWalker, _ path: String
     ) throws(APIError) {
@@ -183,10 +200,12 @@ extension MessageScan {
                     ? .missingField(path) : .invalidValue(path, "must be a string")
             }
             hasImages = true
+        // Parts of other types are the backend's affair: there will be new ones.
         default: break
         }
     }
 
+    /// The kind of the `url` in an image's object; null if there is none.
     private static func walkURL(_ walker: inout RequestWalker) -> JSONKind {
         var kind = JSONKind.null
         walker.enterObject()
@@ -197,6 +216,8 @@ extension MessageScan {
         return kind
     }
 
+    /// Throws unless `name` was found and is of an allowed kind, the first of which the message
+    /// names.
     private static func require(
         _ found: [String: JSONKind], _ name: String, _ allowed: [JSONKind], _ path: String
     ) throws(APIError) {
@@ -207,6 +228,7 @@ extension MessageScan {
         throw .invalidValue("\(path).\(name)", "must be \(what)")
     }
 
+    /// The calls of an assistant's turn.
     private func walkToolCalls(_ walker: inout RequestWalker) throws(APIError) {
         let path = "messages[\(messages.count - 1)].tool_calls"
         var index = 0
@@ -217,6 +239,7 @@ extension MessageScan {
         }
     }
 
+    /// One call: an id, and a function by name with its arguments.
     private static func walkToolCall(
         _ walker: inout RequestWalker, _ path: String
     ) throws(APIError) {
@@ -243,6 +266,7 @@ extension MessageScan {
         try require(function ?? [:], "arguments", [.string, .object], "\(path).function")
     }
 
+    /// The kinds of an object's members by name.
     private static func walkKinds(_ walker: inout RequestWalker) -> [String: JSONKind] {
         var kinds: [String: JSONKind] = [:]
         walker.enterObject()

@@ -8,8 +8,8 @@ package struct MalformedText: Error {}
 /// Holds back the beginning of a character whose rest has not come, per choice and field.
 ///
 /// An upstream that sends each token as it falls may cut a character in two: its UTF-8 bytes, or
-/// the two escapes of a surrogate pair. Such bytes reach this type as `\udc80` … `\udcff`, an escape
-/// for each (see `repairingCutCharacters`), so that the event around them stays valid JSON.
+/// the two escapes of a surrogate pair. Such bytes reach this type as `\udc80` … `\udcff`, an
+/// escape for each (see `repairingCutCharacters`), so that the event around them stays valid JSON.
 package struct TextCarry: Sendable {
     /// Escapes that wait for more: one high surrogate, or bytes of an unfinished character.
     private var held: [UInt8] = []
@@ -181,8 +181,8 @@ extension [UInt8] {
 
 // MARK: - Cutting
 
-/// Cuts escaped text into ranges of at most `room` bytes, never inside a character or an escape, nor
-/// between the two escapes of one character.
+/// Cuts escaped text into ranges of at most `room` bytes, never inside a character or an escape,
+/// nor between the two escapes of one character.
 package func cuts(of text: Span<UInt8>, room: Int) -> [Range<Int>] {
     guard text.count > room else { return [0..<text.count] }
     var ranges: [Range<Int>] = []

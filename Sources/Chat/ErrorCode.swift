@@ -62,7 +62,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     case tokenTimeout = "token_timeout"
     case totalTimeout = "total_timeout"
 
-    /// The HTTP status an error with this code has, unless it keeps the upstream's (`upstreamFailed`).
+    /// The HTTP status an error with this code has, unless it keeps the upstream's
+    /// (`upstreamFailed`).
     public var status: Int {
         switch self {
         case .invalidJSON, .invalidValue, .missingField, .unsupportedParameter,
@@ -110,7 +111,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
 
     /// What `Retry-After` says when nobody knows better; `nil` where the header makes no sense.
     ///
-    /// Official SDKs honour at most 60 s, and a model that loads or a queue that drains takes seconds.
+    /// Official SDKs honour at most 60 s, and a model that loads or a queue that drains takes
+    /// seconds.
     public var retryAfterSeconds: Int? {
         switch self {
         case .queueFull, .rateLimited, .noBackend, .modelLoading, .shuttingDown: 5
@@ -119,7 +121,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         }
     }
 
-    /// What `x-should-retry` says; `nil` leaves it to the client's own rule, which repeats 408, 409, 429 and every 5xx.
+    /// What `x-should-retry` says; `nil` leaves it to the client's own rule, which repeats 408,
+    /// 409, 429 and every 5xx.
     ///
     /// `false` where the model has already worked for minutes and would only do so again.
     public var shouldRetry: Bool? {

@@ -2,10 +2,11 @@
 
 import JSON
 
-/// A cursor over checked JSON. Where `JSONScanner` would throw, this one stops: it cannot happen in text that was
-/// checked as a whole.
+/// A cursor over checked JSON. Where `JSONScanner` would throw, this one stops: it cannot happen in
+/// text that was checked as a whole.
 struct RequestWalker {
-    // Methods take a copy of the reference: a span borrowed from `self` would bar the scanner from moving.
+    // Methods take a copy of the reference: a span borrowed from `self` would bar the scanner from
+    // moving.
     private let source: [UInt8]
     private var scanner: JSONScanner
 
@@ -38,7 +39,8 @@ struct RequestWalker {
 
     /// The name of the next member, or `nil` at the end of the object.
     ///
-    /// Names over 64 bytes come out empty: no field is called that, and none of them is worth a copy.
+    /// Names over 64 bytes come out empty: no field is called that, and none of them is worth a
+    /// copy.
     mutating func nextMember() -> String? {
         // As above.
         let text = source
@@ -66,7 +68,8 @@ struct RequestWalker {
         return (try? scanner.skipValue(text.span)) ?? scanner.offset..<scanner.offset
     }
 
-    /// The text of the string that comes next, if it is one of at most 64 bytes; passes over any value.
+    /// The text of the string that comes next, if it is one of at most 64 bytes; passes over any
+    /// value.
     mutating func shortString() -> String? {
         let isString = peekKind() == .string
         let range = skip()

@@ -109,8 +109,8 @@ package struct StreamWriter: Sendable {
         sink.endEvent()
     }
 
-    /// Whether the upstream's own usage chunk may leave now: it is asked for, counts everything, and
-    /// nothing comes after it. The caller then writes it.
+    /// Whether the upstream's own usage chunk may leave now: it is asked for, counts everything,
+    /// and nothing comes after it. The caller then writes it.
     package mutating func takeTurnForUsage() -> Bool {
         guard options.includeUsage, !hasUsageLeft, isComplete, choices.count == 1 else {
             return false

@@ -2,7 +2,8 @@
 
 internal import JSON
 
-/// A tool call, or a piece of one, as an upstream sent it. All texts are escaped JSON without quotes.
+/// A tool call, or a piece of one, as an upstream sent it. All texts are escaped JSON without
+/// quotes.
 package struct ToolCallFragment: Sendable {
     /// The upstream's own number of the call, which may be missing, repeated or leave gaps.
     package var index: Int?

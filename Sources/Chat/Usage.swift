@@ -1,4 +1,5 @@
-// Token counts of a stream: what upstreams say about them, in whichever chunk, made into one figure.
+// Token counts of a stream: what upstreams say about them, in whichever chunk, made into one
+// figure.
 
 package import JSON
 
@@ -42,7 +43,8 @@ package struct UsageTally: Sendable {
         object.append("}}")
     }
 
-    /// Takes llama-server's `timings` of a chunk that ends a choice, or of the usage chunk after it.
+    /// Takes llama-server's `timings` of a chunk that ends a choice, or of the usage chunk after
+    /// it.
     package mutating func note(closingTimings: JSONText, inFinishChunk: Bool) {
         guard let predicted = closingTimings["predicted_n"]?.int else { return }
         if inFinishChunk {

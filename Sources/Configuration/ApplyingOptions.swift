@@ -1,10 +1,12 @@
 // How the command line overrides the configuration file.
 
 extension Configuration {
-    /// This configuration with what the command line says instead; then nothing in it is left to check.
+    /// This configuration with what the command line says instead; then nothing in it is left to
+    /// check.
     ///
-    /// Each option replaces its setting as a whole: `--backend` does not add to the backends of the file. Throws what
-    /// is wrong with the result, a Sluice that is open to the network without keys included.
+    /// Each option replaces its setting as a whole: `--backend` does not add to the backends of the
+    /// file. Throws what is wrong with the result, a Sluice that is open to the network without
+    /// keys included.
     public func applying(_ options: CommandLineOptions) throws(Fault) -> Configuration {
         var result = self
         if !options.listen.isEmpty { result.listen = options.listen }

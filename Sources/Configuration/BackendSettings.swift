@@ -10,7 +10,8 @@ public struct BackendSettings: Sendable, Equatable {
     public var url: BackendURL
     /// Sent as `Authorization: Bearer`.
     public var key: Secret?
-    /// The path of a PEM file with the authorities to trust; `nil`: those of the system. For https only.
+    /// The path of a PEM file with the authorities to trust; `nil`: those of the system. For https
+    /// only.
     public var ca: String?
     /// How many requests it may have at once.
     public var slots: Slots

@@ -25,13 +25,18 @@ public struct BackendURL: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads a URL, and refuses what has no place in one for a backend.
     ///
-    /// A closing `/v1` is taken off: it is part of the base URL in the settings of most clients, and Sluice writes it
-    /// itself.
+    /// A closing `/v1` is taken off: it is part of the base URL in the settings of most clients,
+    /// and Sluice writes it itself.
     public init(_ text: String) throws(ValueError) {
         if text.hasPrefix("unix:") {
             (scheme, host, port, pathPrefix) = (.unix, "localhost", 0, "")
             socketPath = try parseSocketPath(text)
             return
+        }
+        let afterScheme = text.firstRange(of: "://")?.upperBound ?? text.startIndex
+        guard !Self.authority(text[afterScheme...]).contains("@") else {
+            // The text is not shown: it holds a password.
+            throw ValueError("is a URL with a user or password; put the secret into key")
         }
         let rest: Substring
         if text.lowercased().hasPrefix("http://") {
@@ -41,11 +46,7 @@ public struct BackendURL: Sendable, Hashable, CustomStringConvertible {
         } else {
             throw Self.wrongScheme(text)
         }
-        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        guard !authority.contains("@") else {
-            // The text is not shown: it holds a password.
-            throw ValueError("a URL with a user or password; put the secret into key")
-        }
+        let authority = Self.authority(rest)
         guard let (host, port) = splitHostAndPort(String(authority)), port != 0 else {
             throw ValueError(
                 "\(quoted(text)) has no host and port; write it like http://127.0.0.1:8080")
@@ -56,7 +57,8 @@ public struct BackendURL: Sendable, Hashable, CustomStringConvertible {
         socketPath = ""
     }
 
-    /// The value of the `Host` field (RFC 9110, section 7.2): without the port if it is the scheme's own.
+    /// The value of the `Host` field (RFC 9110, section 7.2): without the port if it is the
+    /// scheme's own.
     public var hostField: String {
         let ownPort = scheme == .http ? 80 : scheme == .https ? 443 : 0
         let text = hostAndPortText(host, port)
@@ -68,18 +70,25 @@ public struct BackendURL: Sendable, Hashable, CustomStringConvertible {
         scheme == .unix ? "unix:" + socketPath : "\(scheme.rawValue)://\(hostField)\(pathPrefix)"
     }
 
+    /// What stands before the path (RFC 3986, section 3.2).
+    private static func authority(_ text: Substring) -> Substring {
+        text.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+    }
+
     private static func parsePath(_ path: Substring, of url: String) throws(ValueError) -> String {
         var path = path
+        guard !path.contains("?"), !path.contains("#") else {
+            // What follows is not shown: some servers want a key there.
+            let shown = url.prefix { $0 != "?" && $0 != "#" }
+            throw ValueError("has a query or fragment; write only \(quoted(String(shown)))")
+        }
         // Visible ASCII only, as it goes into a request line as it is.
         guard path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw ValueError("\(quoted(url)) has characters that must be percent-encoded")
         }
-        guard !path.contains("?"), !path.contains("#") else {
-            throw ValueError(
-                "\(quoted(url)) has a query or fragment; leave out what follows the path")
-        }
         while path.hasSuffix("/") { path.removeLast() }
         if path.hasSuffix("/v1") { path.removeLast(3) }
+        while path.hasSuffix("/") { path.removeLast() }
         return String(path)
     }
 

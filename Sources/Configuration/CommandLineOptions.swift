@@ -2,8 +2,9 @@
 
 /// What the arguments of `sluice` ask for.
 ///
-/// Read in Swift instead of by getopt_long(3): that one keeps its place in global variables, permutes the arguments it
-/// is given and writes its own messages, so a table of cases could not test it.
+/// Read in Swift instead of by getopt_long(3): that one keeps its place in global variables,
+/// permutes the arguments it is given and writes its own messages, so a table of cases could not
+/// test it.
 public struct CommandLineOptions: Sendable, Equatable {
     /// What to do.
     public enum Command: String, Sendable, CaseIterable {
@@ -132,7 +133,8 @@ public struct CommandLineOptions: Sendable, Equatable {
         }
     }
 
-    /// `models` and `top` ask a Sluice that runs already: only what tells its address has a meaning.
+    /// `models` and `top` ask a Sluice that runs already: only what tells its address has a
+    /// meaning.
     private func checkTogether() throws(CommandLineError) {
         guard command != .serve else { return }
         let meaningless: [(Option, Bool)] = [

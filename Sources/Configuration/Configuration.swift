@@ -2,8 +2,9 @@
 
 /// All settings of one Sluice, checked or not; `faults()` tells what does not fit.
 ///
-/// The names are those of the configuration file in camel case (`default_model` is `defaultModel`), the sections of
-/// the file are structs (`timeouts`, `limits`). The table of all settings is `Setting.all`.
+/// The names are those of the configuration file in camel case (`default_model` is `defaultModel`),
+/// the sections of the file are structs (`timeouts`, `limits`). The table of all settings is
+/// `Setting.all`.
 public struct Configuration: Sendable, Equatable {
     /// Where to listen, at least one address.
     public var listen: [ListenAddress] = [.standard]
@@ -39,14 +40,15 @@ public struct Configuration: Sendable, Equatable {
     public var log = LogSettings()
     /// Whether `/ui` is there.
     public var ui = true
-    /// Whether a foreign address may be served without keys. Only the command line can say so: a file that is
-    /// copied from machine to machine must not carry it along.
+    /// Whether a foreign address may be served without keys. Only the command line can say so: a
+    /// file that is copied from machine to machine must not carry it along.
     public var insecureNoAuth = false
 
     /// The configuration of an empty file.
     public init() {}
 
-    /// The time limits that hold for requests to `backend`: the general ones, but for what it overrides.
+    /// The time limits that hold for requests to `backend`: the general ones, but for what it
+    /// overrides.
     public func timeouts(for backend: BackendSettings) -> Timeouts {
         var result = timeouts
         for override in backend.timeouts { result[override.timeout] = override.limit }

@@ -163,7 +163,8 @@ struct FaultList {
                 + "or underscores")
     }
 
-    /// A key goes into a header field as it is (RFC 6750, section 2.1, is narrower; real keys are not).
+    /// A key goes into a header field as it is (RFC 6750, section 2.1, is narrower; real keys are
+    /// not).
     mutating func check(_ path: String, key: Secret) {
         if key.text.isEmpty {
             add(path, "is empty; write the key, \"${VARIABLE}\" or file:/path")

@@ -94,8 +94,8 @@ extension Configuration {
                 let other = models.first(where: { $0.name == target }),
                 let further = other.model, further != target
             {
-                // `model` is the upstream's name. Following aliases of aliases would allow circles, and leave it open
-                // whose parameter rules hold.
+                // `model` is the upstream's name. Following aliases of aliases would allow circles,
+                // and leave it open whose parameter rules hold.
                 faults.add(
                     path + ".model",
                     further == rule.name
@@ -113,8 +113,11 @@ extension Configuration {
         }
     }
 
-    /// The fields a rule may not touch: Sluice writes them itself, or would not be able to serve the request.
+    /// The fields a rule may not touch: Sluice writes them itself, or would not be able to serve
+    /// the request.
     private static let ownFields = ["model", "messages", "stream", "stream_options"]
+
+    private static let tokenLimits = ["max_tokens", "max_completion_tokens", "num_predict"]
 
     private func checkFields(of rule: ModelRule, at path: String, _ faults: inout FaultList) {
         let groups = [
@@ -131,6 +134,11 @@ extension Configuration {
             faults.add("\(path).drop", "\(name) is also under set; leave one of the two out")
         }
         for cap in rule.caps {
+            if Self.tokenLimits.contains(cap.name), cap.limit < 1 {
+                faults.add(
+                    "\(path).cap",
+                    "\(cap.name) of \(cap.json) lets no answer through; write 1 or more")
+            }
             for field in rule.defaults + rule.set where field.name == cap.name {
                 if let value = Double(field.json), value > cap.limit {
                     faults.add(

@@ -2,8 +2,8 @@
 
 /// The limits of sizes (in bytes) and numbers.
 ///
-/// The defaults of what clients send are those of well-known servers (nginx: 8 KiB for a line; Apache: 100 fields); those
-/// of streams come from the memory a slow client may cost.
+/// The defaults of what clients send are those of well-known servers (nginx: 8 KiB for a line;
+/// Apache: 100 fields); those of streams come from the memory a slow client may cost.
 public struct Limits: Sendable, Equatable {
     /// Bytes of a request line.
     public var requestLine = 8 << 10
@@ -73,7 +73,8 @@ public enum Limit: String, Sendable, Hashable, CaseIterable {
         case .headFields: 32...1000
         case .body: 1 << 10...4 << 30
         case .bodies: 1 << 10...1 << 40
-        // A first event of llama-server repeats settings and may hold the log probabilities of a token.
+        // A first event of llama-server repeats settings and may hold the log probabilities of a
+        // token.
         case .event: 64 << 10...1 << 30
         case .completion: 64 << 10...4 << 30
         // Below this every stream would stop and start with each packet.

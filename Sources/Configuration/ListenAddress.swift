@@ -12,8 +12,8 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `host:port`, `[::1]:8484` or `unix:/path`.
     ///
-    /// A port without a host is refused, although other servers take it: whether it means this machine or the whole
-    /// network must not be a matter of habit.
+    /// A port without a host is refused, although other servers take it: whether it means this
+    /// machine or the whole network must not be a matter of habit.
     public init(_ text: String) throws(ValueError) {
         if text.hasPrefix("unix:") {
             self = .unix(path: try parseSocketPath(text))
@@ -51,8 +51,8 @@ public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// Whether `host` is `localhost` or an IP address in 127.0.0.0/8 or `::1` (RFC 6890). Other names count as foreign: what
-/// they resolve to can change.
+/// Whether `host` is `localhost` or an IP address in 127.0.0.0/8 or `::1` (RFC 6890). Other names
+/// count as foreign: what they resolve to can change.
 public func isLoopback(_ host: String) -> Bool {
     let host = host.lowercased()
     if host == "localhost" || host == "::1" { return true }
@@ -69,7 +69,8 @@ func parseIPv4(_ text: String) -> [UInt8]? {
     return parts.count == 4 && numbers.count == 4 ? numbers : nil
 }
 
-/// Takes `host`, `host:port`, `[v6]` or `[v6]:port` apart; `nil` if it is none of them. The brackets go.
+/// Takes `host`, `host:port`, `[v6]` or `[v6]:port` apart; `nil` if it is none of them. The
+/// brackets go.
 func splitHostAndPort(_ text: String) -> (host: String, port: Int?)? {
     var host = text[...]
     var port: Int?
@@ -96,7 +97,8 @@ func hostAndPortText(_ host: String, _ port: Int) -> String {
     host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
 }
 
-/// Whether it has the characters of a host name (RFC 1123, section 2.1, and `_`, which networks of containers use).
+/// Whether it has the characters of a host name (RFC 1123, section 2.1, and `_`, which networks of
+/// containers use).
 private func isHostName(_ text: Substring) -> Bool {
     guard let first = text.utf8.first, first != UInt8(ascii: "-"), text.utf8.count <= 253 else {
         return false
@@ -112,8 +114,8 @@ private func isHostName(_ text: Substring) -> Bool {
     }
 }
 
-/// Whether it has the characters of an IPv6 address. The resolver has the last word; this only keeps out what would
-/// spoil a `Host` field.
+/// Whether it has the characters of an IPv6 address. The resolver has the last word; this only
+/// keeps out what would spoil a `Host` field.
 private func isIPv6(_ text: Substring) -> Bool {
     text.utf8.count <= 45 && text.contains(":")
         && text.utf8.allSatisfy { byte in
@@ -126,7 +128,8 @@ private func isIPv6(_ text: Substring) -> Bool {
         }
 }
 
-/// The path in `unix:/path`. At most 107 bytes: `sun_path` in unix(7) holds 108 with the closing zero.
+/// The path in `unix:/path`. At most 107 bytes: `sun_path` in unix(7) holds 108 with the closing
+/// zero.
 func parseSocketPath(_ text: String) throws(ValueError) -> String {
     let path = text.dropFirst("unix:".count)
     guard path.hasPrefix("/"), path.utf8.count > 1 else {

@@ -1,11 +1,12 @@
 // Where to look for backends when none is configured.
 
 extension Configuration {
-    /// The backends that are looked for on this machine when none is configured: llama-server on its usual port, and
-    /// Ollama where `OLLAMA_HOST` says it is, or on its usual port.
+    /// The backends that are looked for on this machine when none is configured: llama-server on
+    /// its usual port, and Ollama where `OLLAMA_HOST` says it is, or on its usual port.
     ///
-    /// `ollamaHost` is the value of that variable, read as Ollama reads it: scheme and port may be missing, and an
-    /// address that means every interface (`0.0.0.0`, `::`) is one to listen on, so loopback is asked instead.
+    /// `ollamaHost` is the value of that variable, read as Ollama reads it: scheme and port may be
+    /// missing, and an address that means every interface (`0.0.0.0`, `::`) is one to listen on, so
+    /// loopback is asked instead.
     public static func localBackends(
         ollamaHost: String?
     ) throws(ValueError) -> [BackendSettings] {
@@ -17,9 +18,10 @@ extension Configuration {
     }
 
     private static func ollamaURL(_ variable: String) throws(ValueError) -> BackendURL {
-        var rest = variable[...]
-        while let last = rest.last, last == " " || last == "/" { rest.removeLast() }
-        while rest.first == " " { rest.removeFirst() }
+        // Quotes and spaces are what an environment file easily leaves around a value.
+        let noise: Set<Character> = [" ", "\"", "'"]
+        var rest = variable.drop { noise.contains($0) }
+        while let last = rest.last, noise.contains(last) || last == "/" { rest.removeLast() }
         var scheme = "http"
         // A scheme brings its own port along; without one Ollama's port holds.
         var port: Int? = 11_434

@@ -8,7 +8,8 @@ public struct ModelRule: Sendable, Equatable {
     public var backends: [String] = []
     /// The name the backends know it by; `nil`: the name the client uses.
     public var model: String?
-    /// Names to try, in this order, if no backend can serve this one. Their own fallbacks are not followed.
+    /// Names to try, in this order, if no backend can serve this one. Their own fallbacks are not
+    /// followed.
     public var fallback: [String] = []
     /// Whether `<think>` tags in the text are to be taken for reasoning.
     public var thinkTags = false
@@ -59,9 +60,11 @@ public struct FieldCap: Sendable, Equatable {
     }
 }
 
-/// Whether `text` is matched by `pattern`, in which each `*` stands for any run of characters, also an empty one.
+/// Whether `text` is matched by `pattern`, in which each `*` stands for any run of characters, also
+/// an empty one.
 ///
-/// Bytes are compared, case counts. Takes at most pattern × text steps, so a pattern from a file cannot stall anything.
+/// Bytes are compared, case counts. Takes at most pattern × text steps, so a pattern from a file
+/// cannot stall anything.
 public func matches(_ text: String, pattern: String) -> Bool {
     let text = Array(text.utf8)
     let pattern = Array(pattern.utf8)

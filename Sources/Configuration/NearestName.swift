@@ -2,8 +2,9 @@
 
 /// The names nearest to `name`, the nearest first, at most three.
 ///
-/// Near is: equal but for case; or at most a third of the characters, and never more than three, mistyped; or one the
-/// beginning of the other, from three characters on. Equal distances are settled by the order of `candidates`.
+/// Near is: equal but for case; or at most a third of the characters, and never more than three,
+/// mistyped; or one the beginning of the other, from three characters on. Equal distances are
+/// settled by the order of `candidates`.
 public func nearestNames(to name: String, among candidates: [String]) -> [String] {
     let wanted = Array(name.lowercased().utf8)
     var found: [(distance: Int, index: Int)] = []
@@ -33,8 +34,8 @@ private func nearness(_ wanted: [UInt8], _ known: [UInt8]) -> Int? {
     return shorter >= 3 && wanted.prefix(shorter) == known.prefix(shorter) ? 4 : nil
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that lead from one to the other (the restricted
-/// Damerau-Levenshtein distance: swapped letters are one mistake, not two).
+/// Insertions, deletions, replacements and swaps of neighbours that lead from one to the other (the
+/// restricted Damerau-Levenshtein distance: swapped letters are one mistake, not two).
 private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...b.count)

@@ -30,7 +30,7 @@ public func parseSize(_ text: String) throws(ValueError) -> Int {
 /// Reads a whole number that is not negative.
 public func parseCount(_ text: String) throws(ValueError) -> Int {
     guard let count = product(of: text, units: [("", 1)]) else {
-        throw ValueError("\(quoted(text)) is not a whole number")
+        throw ValueError("\(quoted(text)) is not a whole number; write digits only")
     }
     return count
 }
@@ -47,6 +47,8 @@ where Choice: RawRepresentable<String> & CaseIterable {
 public func durationText(_ duration: Duration?) -> String {
     guard let duration else { return "off" }
     let (seconds, attoseconds) = duration.components
+    // Beyond what can be written in a file; but no value may stop the program when it is shown.
+    guard abs(seconds) < 1 << 50 else { return "\(seconds)s" }
     let milliseconds = Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
     if milliseconds == 0 { return "0s" }
     return text(of: milliseconds, units: durationUnits)
@@ -61,12 +63,12 @@ public func sizeText(_ bytes: Int) -> String {
 private let durationUnits = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
 private let sizeUnits = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
 
-/// The number at the start of `text` times its unit; `nil` if there is no number, no such unit, or no such `Int`.
+/// The number at the start of `text` times its unit; `nil` if there is no number, no such unit, or
+/// no such `Int`.
 private func product(of text: String, units: [(name: String, factor: Int)]) -> Int? {
     let digits = text.utf8.prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
     let unit = text.utf8.dropFirst(digits.count)
-    // A duration of more than these is converted to attoseconds by `Duration`, which then traps.
-    guard let number = Int(Substring(digits)), number < 1 << 50,
+    guard let number = Int(Substring(digits)),
         let factor = units.first(where: { $0.name.utf8.elementsEqual(unit) })?.factor
     else { return nil }
     let (product, isTooLarge) = number.multipliedReportingOverflow(by: factor)
@@ -79,13 +81,14 @@ private func text(of number: Int, units: [(name: String, factor: Int)]) -> Strin
 }
 
 /// `a`, `a or b`, `a, b or c`.
-public func alternatives(_ words: [String]) -> String {
+package func alternatives(_ words: [String]) -> String {
     guard let last = words.last, words.count > 1 else { return words.first ?? "" }
     return words.dropLast().joined(separator: ", ") + " or " + last
 }
 
-/// A value as it was found, in quotes, for a message: controls shown as `?`, cut after 60 characters.
-public func quoted(_ text: String) -> String {
+/// A value as it was found, in quotes, for a message: controls shown as `?`, cut after 60
+/// characters.
+package func quoted(_ text: String) -> String {
     let shown = text.prefix(60).map { character in
         character.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F } ? "?" : character
     }

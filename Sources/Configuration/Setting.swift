@@ -1,4 +1,5 @@
-// The settings as data: what docs/SETTINGS.md, the example file, unknown-key errors and ranges are made from.
+// The settings as data: what docs/SETTINGS.md, the example file, unknown-key errors and ranges are
+// made from.
 
 /// One setting of the configuration file.
 public struct Setting: Sendable, Equatable {
@@ -27,7 +28,8 @@ public struct Setting: Sendable, Equatable {
     /// The setting with this path. Indexes and map names of a real path must be `[]` and `*` here.
     public static func named(_ name: String) -> Setting? { byName[name] }
 
-    /// The keys that may stand under `path`, in the order of the table; empty for one that is not a section.
+    /// The keys that may stand under `path`, in the order of the table; empty for one that is not a
+    /// section.
     public static func keys(under path: String) -> [String] {
         let start = path.isEmpty ? "" : path + "."
         var keys: [String] = []

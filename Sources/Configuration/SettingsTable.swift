@@ -1,5 +1,5 @@
-// The table of all settings, in the order of the documentation. Defaults and ranges are read from the values
-// themselves, so they cannot differ from them.
+// The table of all settings, in the order of the documentation. Defaults and ranges are read from
+// the values themselves, so they cannot differ from them.
 
 extension Setting {
     /// Every setting. docs/SETTINGS.md and config/sluice.example.yaml are tested against it.

@@ -2,7 +2,8 @@
 
 /// The time limits. `nil` is `off`: no limit.
 ///
-/// Limits without which Sluice could be held up for ever, or that are no limits but pauses, cannot be `off`.
+/// Limits without which Sluice could be held up for ever, or that are no limits but pauses, cannot
+/// be `off`.
 public struct Timeouts: Sendable, Equatable {
     /// For a connection to a backend to stand.
     public var connect: Duration = .seconds(5)
@@ -76,8 +77,8 @@ public enum Timeout: String, Sendable, Hashable, CaseIterable {
     /// See `Timeouts.drain`.
     case drain
 
-    /// Those that a backend can override: what happens between dispatch and the end of its answer. Not `queue`: the
-    /// backends that share a model share one queue.
+    /// Those that a backend can override: what happens between dispatch and the end of its answer.
+    /// Not `queue`: the backends that share a model share one queue.
     public static let upstream: [Timeout] = [.connect, .firstToken, .token, .total, .loadWait]
 
     /// Whether `off` is a value.
@@ -90,8 +91,8 @@ public enum Timeout: String, Sendable, Hashable, CaseIterable {
 
     /// What the limit may be, beside `off`.
     ///
-    /// Ten milliseconds is less than any of them can sensibly be, but lets tests be quick; a day is far more, but stops a
-    /// `10h` that was meant as `10m` from being taken for endless.
+    /// Ten milliseconds is less than any of them can sensibly be, but lets tests be quick; a day is
+    /// far more, but stops a `10h` that was meant as `10m` from being taken for endless.
     public var range: ClosedRange<Duration> {
         switch self {
         case .headGrace, .loadWait, .drain: .zero ... .seconds(86_400)

@@ -4,7 +4,8 @@ internal import Configuration
 
 /// Walks the tree of a configuration file.
 ///
-/// A value that cannot be read is reported and counts as not set, so that one run finds every mistake.
+/// A value that cannot be read is reported and counts as not set, so that one run finds every
+/// mistake.
 struct ConfigurationReader {
     private(set) var problems: [Problem] = []
     let readFile: (String) throws(FileError) -> [UInt8]
@@ -65,8 +66,8 @@ struct ConfigurationReader {
         return entries
     }
 
-    /// The entries of a section: keys that the table of settings does not have under `section` are reported, and keys
-    /// without a value left out.
+    /// The entries of a section: keys that the table of settings does not have under `section` are
+    /// reported, and keys without a value left out.
     mutating func entries(
         _ node: Node, _ path: String, section: String
     ) -> [Entry] {
@@ -146,13 +147,14 @@ struct ConfigurationReader {
 
     mutating func flag(_ node: Node, _ path: String) -> Bool? {
         value(node, path) { text throws(ValueError) in
-            // YAML 1.1 would take `yes` and `on` too, YAML 1.2 takes them for words. We take neither's side.
+            // YAML 1.1 would take `yes` and `on` too, YAML 1.2 takes them for words. We take
+            // neither's side.
             try parseChoice(text, as: Switch.self) == .true
         }
     }
 
-    /// A path; a relative one starts where the configuration file is, as the working directory of a service is seldom
-    /// what one thinks.
+    /// A path; a relative one starts where the configuration file is, as the working directory of a
+    /// service is seldom what one thinks.
     mutating func path(_ node: Node, _ path: String) -> String? {
         text(node, path).map { resolve($0) }
     }

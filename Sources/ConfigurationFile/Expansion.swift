@@ -7,10 +7,11 @@ struct ExpansionError: Error, CustomStringConvertible {
     let description: String
 }
 
-/// Replaces each `${NAME}` by the variable of that name. `$${` stands for `${`; any other `$` for itself.
+/// Replaces each `${NAME}` by the variable of that name. `$${` stands for `${`; any other `$` for
+/// itself.
 ///
-/// Happens after YAML is parsed, so that a value with quotes or line feeds in it stays one value, and only once, so
-/// that a secret may contain `${`.
+/// Happens after YAML is parsed, so that a value with quotes or line feeds in it stays one value,
+/// and only once, so that a secret may contain `${`.
 func expand(
     _ text: String, _ environment: [String: String]
 ) throws(ExpansionError) -> String {

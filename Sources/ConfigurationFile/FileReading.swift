@@ -11,8 +11,8 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
     public init(_ description: String) { self.description = description }
 }
 
-/// The bytes of a file of at most 4 MiB: settings, keys and secrets are small, and a path to a disk or to a device that
-/// never ends must not take all memory.
+/// The bytes of a file of at most 4 MiB: settings, keys and secrets are small, and a path to a disk
+/// or to a device that never ends must not take all memory.
 public func readFile(_ path: String) throws(FileError) -> [UInt8] {
     let limitBytes = 4 << 20
     // Not blocking: a FIFO without a writer would hold up the start for ever.

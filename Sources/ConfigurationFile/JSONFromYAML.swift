@@ -5,8 +5,8 @@ internal import Configuration
 extension ConfigurationReader {
     /// The JSON text (RFC 8259) of a value; `nil` if it was reported.
     ///
-    /// Plain words are read as YAML 1.2's core schema says, but `yes`, `no`, `on` and `off`, which older YAML takes for
-    /// truth values, must be quoted or written as what they mean.
+    /// Plain words are read as YAML 1.2's core schema says, but `yes`, `no`, `on` and `off`, which
+    /// older YAML takes for truth values, must be quoted or written as what they mean.
     mutating func json(_ node: Node, _ path: String) -> String? {
         switch node.content {
         case .list(let nodes):
@@ -57,8 +57,9 @@ extension ConfigurationReader {
     }
 }
 
-/// A plain YAML number as JSON wants it: no `+`, no leading zeros, digits on both sides of the point. `nil` if it is
-/// text. Hexadecimal and octal numbers count as text: no request field is written so.
+/// A plain YAML number as JSON wants it: no `+`, no leading zeros, digits on both sides of the
+/// point. `nil` if it is text. Hexadecimal and octal numbers count as text: no request field is
+/// written so.
 func normalNumber(_ text: String) -> String? {
     var rest = Substring(text).utf8
     var result = ""

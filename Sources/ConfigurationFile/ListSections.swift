@@ -114,7 +114,8 @@ extension ConfigurationReader {
         }
     }
 
-    /// Adds the keys of a keys file: one `name key` a line; empty lines and lines that begin with `#` say nothing.
+    /// Adds the keys of a keys file: one `name key` a line; empty lines and lines that begin with
+    /// `#` say nothing.
     mutating func readKeysFile(_ file: String, into keys: inout [KeySettings]) {
         let bytes: [UInt8]
         do {

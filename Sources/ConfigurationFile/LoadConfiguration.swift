@@ -22,11 +22,11 @@ public func loadConfiguration(
         yaml: bytes, file: path, environment: environment, readFile: readFile)
 }
 
-/// Makes a configuration from a YAML or JSON text. `file` is its name in messages, and where relative paths in it
-/// start; `readFile` gets the files it refers to.
+/// Makes a configuration from a YAML or JSON text. `file` is its name in messages, and where
+/// relative paths in it start; `readFile` gets the files it refers to.
 ///
-/// Throws all mistakes in the writing (unknown keys, wrong types …) at once; if there are none, all mistakes in the
-/// meaning (`Configuration.faults()`).
+/// Throws all mistakes in the writing (unknown keys, wrong types …) at once; if there are none, all
+/// mistakes in the meaning (`Configuration.faults()`).
 public func parseConfiguration(
     yaml bytes: [UInt8], file: String, environment: [String: String] = [:],
     readFile: @escaping (String) throws(FileError) -> [UInt8] = readFile

@@ -1,4 +1,5 @@
-// libyaml's parser behind a Swift face: bytes in, events out. The only code here that sees C pointers.
+// libyaml's parser behind a Swift face: bytes in, events out. The only code here that sees C
+// pointers.
 
 internal import CYAML
 
@@ -26,8 +27,8 @@ struct YAMLFailure: Error {
 
 /// Reads a YAML text event by event.
 @safe struct YAMLEventReader: ~Copyable {
-    // libyaml keeps a pointer to the input and holds no pointer to us. Both allocations are made in `init`, live as
-    // long as this value, and are freed in `deinit` only, the parser first.
+    // libyaml keeps a pointer to the input and holds no pointer to us. Both allocations are made in
+    // `init`, live as long as this value, and are freed in `deinit` only, the parser first.
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let input: UnsafeMutableBufferPointer<UInt8>
     private let file: String
@@ -40,7 +41,8 @@ struct YAMLFailure: Error {
         // "Returns 1 if the function succeeded, 0 on error": it fails only for want of memory.
         let isReady = unsafe yaml_parser_initialize(parser)
         precondition(isReady == 1, "out of memory")
-        // Not left to be guessed, or a file in UTF-16 would pass, with other columns than an editor shows.
+        // Not left to be guessed, or a file in UTF-16 would pass, with other columns than an editor
+        // shows.
         unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
         unsafe yaml_parser_set_input_string(parser, input.baseAddress, input.count)
     }
@@ -93,7 +95,8 @@ struct YAMLFailure: Error {
         let problem = unsafe parser.pointee.problem.map { unsafe String(cString: $0) }
         var place = unsafe mark(parser.pointee.problem_mark)
         if unsafe parser.pointee.error == YAML_READER_ERROR {
-            // The reader fails before characters are counted, and tells the offset in bytes instead.
+            // The reader fails before characters are counted, and tells the offset in bytes
+            // instead.
             place = self.place(ofByte: unsafe Int(parser.pointee.problem_offset))
         }
         return YAMLFailure(mark: place, problem: problem ?? "unreadable")

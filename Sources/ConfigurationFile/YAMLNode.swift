@@ -10,7 +10,8 @@ package struct Mark: Equatable, Sendable {
 /// One value of a document.
 package struct Node: Sendable {
     package enum Content: Sendable {
-        /// Text; `isPlain` if it stood without quotes, so that `null`, `true` or `12` may be more than text.
+        /// Text; `isPlain` if it stood without quotes, so that `null`, `true` or `12` may be more
+        /// than text.
         case scalar(String, isPlain: Bool)
         case list([Node])
         case map([Entry])

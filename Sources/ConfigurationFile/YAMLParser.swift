@@ -1,9 +1,11 @@
-// Builds the tree of a YAML document, and refuses the parts of YAML that a configuration does not need.
+// Builds the tree of a YAML document, and refuses the parts of YAML that a configuration does not
+// need.
 
 /// Parses one YAML document; `nil` if the text is empty. `depthLimit` bounds nested lists and maps.
 ///
-/// Refused: anchors, aliases and tags (a file that refers to itself is hard to read and can grow without bound), several
-/// documents, keys that are not plain text, and a key that stands twice in one map.
+/// Refused: anchors, aliases and tags (a file that refers to itself is hard to read and can grow
+/// without bound), several documents, keys that are not plain text, and a key that stands twice in
+/// one map.
 package func parseYAML(
     _ bytes: [UInt8], file: String, depthLimit: Int
 ) throws(ConfigurationError) -> Node? {

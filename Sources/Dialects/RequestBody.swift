@@ -3,6 +3,9 @@
 import JSON
 
 /// A growing body of own bytes and slices of the client's.
+///
+/// Slices that follow each other grow into one, so a caller may append the client's bytes in
+/// whatever steps are handy.
 struct RequestBody {
     private let client: [UInt8]
     private var parts: [BodyPart] = []
@@ -10,6 +13,7 @@ struct RequestBody {
     /// Below this many bytes a slice is copied: a piece of its own costs more than the copy.
     private static let copyLimit = 1024
 
+    /// Starts an empty body; slices will be of `client`.
     init(client: [UInt8]) {
         self.client = client
     }

@@ -1,4 +1,5 @@
-// What becomes of every OpenAI chat field at each kind of backend, as data. docs/PROTOCOLS.md says the same in words.
+// What becomes of every OpenAI chat field at each kind of backend, as data. docs/PROTOCOLS.md says
+// the same in words.
 
 import JSON
 
@@ -20,11 +21,13 @@ public struct FieldRule: Sendable {
     public let name: String
     /// What llama-server does with it. Ignored fields are sent on all the same.
     public let llamaServer: FieldHandling
-    /// What becomes of it on the way to another OpenAI-compatible server, of which nothing more is known.
+    /// What becomes of it on the way to another OpenAI-compatible server, of which nothing more is
+    /// known.
     public let openAI: FieldHandling
     /// What becomes of it on the way to Ollama's native API.
     public let ollama: FieldHandling
-    /// Values, as compact JSON, that ask for what happens anyway. So do null, `{}`, `[]` and `""` everywhere.
+    /// Values, as compact JSON, that ask for what happens anyway. So do null, `{}`, `[]` and `""`
+    /// everywhere.
     let harmless: [String]
 
     /// What becomes of the field at a backend of `kind`.
@@ -38,25 +41,26 @@ public struct FieldRule: Sendable {
 
     /// Whether `value` asks for nothing that the backend does not do anyway.
     func isHarmless(_ value: JSONText) -> Bool {
-        isEmptyValue(value) || harmless.contains(compact(value))
+        isEmptyValue(value) || !harmless.isEmpty && harmless.contains(compact(value))
     }
 }
 
-/// Whether `value` says nothing: null, `{}`, `[]` or `""`.
+/// Whether `value` says nothing: null, `{}`, `[]` or `""`. Takes no time, however long the value.
 func isEmptyValue(_ value: JSONText) -> Bool {
     switch value.kind {
     case .null: true
-    case .object, .array, .string: compact(value).count == 2
+    case .string: value.range.count == 2
+    case .object, .array:
+        // White space, as JSON knows it, up to the closing bracket.
+        value.bytes.dropFirst().first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+            == value.bytes.last
     case .bool, .number: false
     }
 }
 
-/// The text of a short value without white space outside of strings; longer ones as they are, since none is compared.
+/// The text of a short value without white space; longer ones say nothing that is compared.
 private func compact(_ value: JSONText) -> String {
-    guard value.range.count <= 64, value.kind == .array || value.kind == .object else {
-        return value.description
-    }
-    return value.description.filter { !$0.isWhitespace }
+    value.range.count <= 64 ? value.description.filter { !$0.isWhitespace } : ""
 }
 
 extension FieldRule {
@@ -118,14 +122,16 @@ extension FieldRule {
     ]
 }
 
-/// The names for `x-sluice-ignored`: each once, in order, and nothing that could not stand in a header.
+/// The names for `x-sluice-ignored`: each once, in order, and nothing that could not stand in a
+/// header.
 struct IgnoredFields {
     private(set) var names: [String] = []
 
     /// More than anyone would read, and few enough for a header line.
     private static let limit = 32
 
-    /// Reports `name`. Names that are no plain words come from the client as they are, and are told as `other`.
+    /// Reports `name`. Names that are no plain words come from the client as they are, and are told
+    /// as `other`.
     mutating func insert(_ name: String) {
         let isPlain =
             (1...64).contains(name.utf8.count)

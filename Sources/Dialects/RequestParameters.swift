@@ -9,7 +9,8 @@ struct RequestParameters {
     struct Entry {
         let name: String
         var value: JSONText
-        /// Which of the client's members this is or replaces; `nil` for a field the client did not send.
+        /// Which of the client's members this is or replaces; `nil` for a field the client did not
+        /// send.
         let member: Int?
         /// Whether `value` is the client's own and so lies in its body.
         var isClients: Bool
@@ -30,11 +31,15 @@ struct RequestParameters {
     /// What no rule may touch: these decide how the proxy itself works.
     private static let ownFields: Set<String> = ["model", "messages", "stream", "stream_options"]
 
-    /// Applies `target`'s rules to `request`. For Ollama, members of `options` are taken for fields.
+    /// Applies `target`'s rules to `request`. For Ollama, members of `options` are taken for
+    /// fields.
     init(_ request: ChatRequest, _ target: RequestTarget) {
         let opensOptions = target.kind == .ollama
         for (index, member) in request.members.enumerated() where request.isLast(index) {
             let name = request.names[index]
+            // Null means absent. Where the client's bytes are sent on it stays in them; here it
+            // would only hide an option.
+            if opensOptions, member.value.isNull { continue }
             if opensOptions, name == "options", member.value.kind == .object {
                 add(options: member.value, member: index)
             } else {
@@ -58,6 +63,8 @@ struct RequestParameters {
         entries.filter { Self.group(of: "max_tokens").contains($0.name) && !$0.value.isNull }
     }
 
+    /// Takes the members of Ollama's `options` for fields, so that a rule reaches them too. The
+    /// last duplicate counts.
     private mutating func add(options: JSONText, member: Int) {
         var seen: [String: Int] = [:]
         for option in options.members {
@@ -71,14 +78,16 @@ struct RequestParameters {
                 entries.append(entry)
             }
         }
+        entries.removeAll { $0.isOption && $0.value.isNull }
     }
 
     /// A field of OpenAI's API goes before an option of the same name.
     private mutating func removeShadowedOptions() {
-        let names = Set(entries.filter { !$0.isOption && !$0.value.isNull }.map(\.name))
+        let names = Set(entries.filter { !$0.isOption }.map(\.name))
         entries.removeAll { $0.isOption && names.contains($0.name) }
     }
 
+    /// All names of the thing that `name` is a name of.
     private static func group(of name: String) -> Set<String> {
         groups.first { $0.contains(name) } ?? [name]
     }
@@ -95,6 +104,7 @@ extension RequestParameters {
             let isSent = entries.contains { group.contains($0.name) && !$0.value.isNull }
             if !isSent { put(setting) }
         }
+        // A value that is set stands alone: the client's, under another name, must not outdo it.
         for setting in rules.sets where !Self.ownFields.contains(setting.name) {
             remove(Self.group(of: setting.name).subtracting([setting.name]))
             put(setting)
@@ -110,6 +120,7 @@ extension RequestParameters {
         }
     }
 
+    /// Gives a field its value where it stands, or at the end.
     private mutating func put(_ setting: ParameterRules.Setting) {
         if let index = entries.firstIndex(where: { $0.name == setting.name }) {
             entries[index].value = setting.value
@@ -122,6 +133,8 @@ extension RequestParameters {
         }
     }
 
+    /// Bounds a number. For tokens every name the limit goes by is bounded, since the backend may
+    /// read any of them.
     private mutating func cap(_ setting: ParameterRules.Setting) {
         guard let bound = setting.value.double else { return }
         let group = Self.group(of: setting.name)

@@ -20,7 +20,8 @@ public struct RequestTarget: Sendable {
     public var upstreamModel: String
     /// The model's name as the client wrote it.
     public var clientModel: String
-    /// Whether `developer` messages keep their role (`developer_role: keep`); else they become `system`.
+    /// Whether `developer` messages keep their role (`developer_role: keep`); else they become
+    /// `system`.
     public var keepsDeveloperRole = false
     /// What the route changes in the request.
     public var rules = ParameterRules()
@@ -37,8 +38,8 @@ public struct RequestTarget: Sendable {
 
 /// What is known of an Ollama model, from its `/api/show`, and of its server's version.
 public struct OllamaCapabilities: Sendable, Equatable {
-    /// Whether `/api/show` was asked at all. If not, tools and images are sent and Ollama decides, but `think` is not:
-    /// it is a 400 for every model without thoughts.
+    /// Whether `/api/show` was asked at all. If not, tools and images are sent and Ollama decides,
+    /// but `think` is not: it is a 400 for every model without thoughts.
     public var isKnown = false
     /// `capabilities` has `thinking`.
     public var thinking = false
@@ -52,18 +53,20 @@ public struct OllamaCapabilities: Sendable, Equatable {
     public var supportsTruncate = true
     /// The server knows `logprobs` (0.12.11 and later).
     public var supportsLogprobs = true
-    /// The model's engine takes tools and logprobs in one stream. Models with only the GGUF's own chat template do not
-    /// (wire notes: "jinja").
+    /// The model's engine takes tools and logprobs in one stream. Models with only the GGUF's own
+    /// chat template do not (wire notes: "jinja").
     public var takesLogprobsWithTools = false
 
     /// Makes the capabilities of a model nobody has asked about.
     public init() {}
 }
 
-/// What a route changes in the fields of a request (`default`, `set`, `cap`, `drop` in the configuration).
+/// What a route changes in the fields of a request (`default`, `set`, `cap`, `drop` in the
+/// configuration).
 ///
-/// Fields that only the proxy decides (`model`, `messages`, `stream`, `stream_options`) are left alone. `max_tokens`
-/// and `max_completion_tokens` are one field here, and so are `reasoning_effort` and Ollama's `think`.
+/// Fields that only the proxy decides (`model`, `messages`, `stream`, `stream_options`) are left
+/// alone. `max_tokens` and `max_completion_tokens` are one field here, and so are
+/// `reasoning_effort` and Ollama's `think`.
 public struct ParameterRules: Sendable {
     /// A field and its value.
     public struct Setting: Sendable {

@@ -13,9 +13,9 @@ public enum UpstreamDialect: Sendable, Equatable, CaseIterable {
 
 /// Turns the body of an upstream's streamed answer into the one normalised stream.
 ///
-/// The bytes come as the network cut them. When a call throws, everything valid before the bad frame
-/// is already in the sink; the decoder is then spent. Nothing throws once the answer is complete:
-/// what an upstream does after that is its own affair.
+/// The bytes come as the network cut them. When a call throws, everything valid before the bad
+/// frame is already in the sink; the decoder is then spent. Nothing throws once the answer is
+/// complete: what an upstream does after that is its own affair.
 public struct StreamDecoder: Sendable {
     private var events: SSEDecoder
     private var records: LineSplitter
@@ -106,8 +106,8 @@ public struct StreamDecoder: Sendable {
         }
     }
 
-    // The parts are passed one by one: a closure that captured `self` would overlap with the decoder
-    // that calls it.
+    // The parts are passed one by one: a closure that captured `self` would overlap with the
+    // decoder that calls it.
     private static func feed(
         _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ bytes: Span<UInt8>,
         _ sink: inout ChunkSink

@@ -27,8 +27,9 @@ public struct UpstreamFailure: Sendable {
 
 /// The error for an answer with an error status. `backend` is the backend's configured name.
 ///
-/// The rules are those of docs/PROTOCOLS.md: a request that is wrong stays 4xx, whatever status the backend chose for
-/// it, because clients repeat every 5xx; a failure of the backend is 502; its own 429 and 503 are kept.
+/// The rules are those of docs/PROTOCOLS.md: a request that is wrong stays 4xx, whatever status the
+/// backend chose for it, because clients repeat every 5xx; a failure of the backend is 502; its own
+/// 429 and 503 are kept.
 public func apiError(for failure: UpstreamFailure, backend: String) -> APIError {
     let report = UpstreamFailureReport(reading: failure.body, contentType: failure.contentType)
     var error = FailureClassifier(report, failure.status, backend).error
@@ -40,13 +41,15 @@ public func apiError(for failure: UpstreamFailure, backend: String) -> APIError 
     return error
 }
 
-/// The error for an error told inside a stream: `{"error":…}` as an event or a line, or only what stands in it.
+/// The error for an error told inside a stream: `{"error":…}` as an event or a line, or only what
+/// stands in it.
 public func apiError(forErrorValue value: JSONText, backend: String) -> APIError {
     let report = UpstreamFailureReport(reading: value)
     return FailureClassifier(report, report.status ?? 500, backend).error
 }
 
-/// `Retry-After` in seconds (RFC 9110, section 10.2.3). A date needs a clock and is passed over; a day is the most.
+/// `Retry-After` in seconds (RFC 9110, section 10.2.3). A date needs a clock and is passed over; a
+/// day is the most.
 private func retryAfterSeconds(_ text: String?) -> Int? {
     // Some servers send fractions, as OpenAI's SDKs read them.
     guard let text, let seconds = Double(text), seconds >= 0 else { return nil }
@@ -64,7 +67,8 @@ private struct FailureClassifier {
     init(_ report: UpstreamFailureReport, _ status: Int, _ backend: String) {
         self.report = report
         self.backend = backend
-        // Ollama hands llama-server's 400 on as 500 now and then, with the real status in the nested error.
+        // Ollama hands llama-server's 400 on as 500 now and then, with the real status in the
+        // nested error.
         if let inner = report.status, status >= 500, (400..<500).contains(inner) {
             self.status = inner
         } else {
@@ -111,7 +115,8 @@ private struct FailureClassifier {
         return error
     }
 
-    /// A 401's own words may quote the key, so they are not passed on; a 403's say what is forbidden.
+    /// A 401's own words may quote the key, so they are not passed on; a 403's say what is
+    /// forbidden.
     private var refusedKey: APIError {
         let words = status == 403 && report.hasMessage ? ": \(report.message)" : ""
         return APIError(
@@ -146,8 +151,8 @@ private struct FailureClassifier {
             || report.message.hasPrefix("model '") && report.message.hasSuffix("not found")
     }
 
-    /// Requests that these servers answer with 500 although nothing is wrong with the server (wire notes: llama-server,
-    /// section 4; Ollama, section 3).
+    /// Requests that these servers answer with 500 although nothing is wrong with the server (wire
+    /// notes: llama-server, section 4; Ollama, section 3).
     private var isClientsFault: Bool {
         let message = report.message
         return Self.clientsFaults.contains { message.hasPrefix($0) }

@@ -17,7 +17,8 @@ struct UpstreamFailureReport {
     /// Whether the backend said anything.
     private(set) var hasMessage = true
 
-    /// Ollama puts llama-server's whole answer into a string: an error in an error in a string in an error.
+    /// Ollama puts llama-server's whole answer into a string: an error in an error in a string in
+    /// an error.
     private static let levels = 6
 
     private var promptTokens: Int?

@@ -1,6 +1,7 @@
 // Makes one readable line of whatever text a failing backend sent.
 
-/// `text` with every run of white space and controls as one space, addresses taken out, and at most `limit` bytes.
+/// `text` with every run of white space and controls as one space, addresses taken out, and at most
+/// `limit` bytes.
 ///
 /// An address may be the backend's own, which is nobody else's business.
 func oneLine(_ text: String, limit: Int) -> String {
@@ -23,6 +24,8 @@ func oneLine(_ text: String, limit: Int) -> String {
     return kept + "…"
 }
 
+/// White space of any kind, and controls: a log line or a terminal should not obey a backend's
+/// error.
 private func isBlank(_ character: Character) -> Bool {
     character.isWhitespace
         || character.unicodeScalars.allSatisfy { $0.properties.generalCategory == .control }
@@ -34,6 +37,7 @@ private func withoutAddress(_ word: Substring) -> String {
     var rest = word
     while let mark = rest.firstRange(of: "://") {
         let before = rest[..<mark.lowerBound]
+        // The scheme goes with the address; what stands before it (a quote, a bracket) stays.
         let scheme = before.reversed().prefix { $0.isASCII && ($0.isLetter || $0 == "+") }.count
         output += before.dropLast(scheme)
         output += "(address)"
@@ -42,7 +46,8 @@ private func withoutAddress(_ word: Substring) -> String {
     return output + rest
 }
 
-/// The text of an HTML page: tags out, script and style with their contents, the commonest entities read.
+/// The text of an HTML page: tags out, script and style with their contents, the commonest entities
+/// read.
 func withoutTags(_ html: String) -> String {
     var text = ""
     var rest = Substring(html)
@@ -58,6 +63,7 @@ func withoutTags(_ html: String) -> String {
         }
     }
     text += rest
+    // `&amp;` last, so that `&amp;lt;` comes out as `&lt;`.
     for (entity, character) in [
         ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "),
         ("&amp;", "&"),

@@ -7,7 +7,8 @@ import JSON
 public enum BodyPart: Sendable, Equatable {
     /// Bytes of our own.
     case bytes([UInt8])
-    /// A slice of the client's body, to be sent from where it lies: images and long histories are never copied.
+    /// A slice of the client's body, to be sent from where it lies: images and long histories are
+    /// never copied.
     case client(Range<Int>)
 
     /// How many bytes this piece is long.
@@ -49,8 +50,8 @@ public struct UpstreamRequest: Sendable, Equatable {
 ///
 /// A pure function of its arguments, so that a retry on another backend simply asks again.
 ///
-/// - Throws: `unsupported_parameter` or `invalid_value` where ignoring a field would change what the answer means.
-///   Another backend of a pool may still take the request.
+/// - Throws: `unsupported_parameter` or `invalid_value` where ignoring a field would change what
+/// the answer means.   Another backend of a pool may still take the request.
 public func makeUpstreamRequest(
     _ request: ChatRequest, for target: RequestTarget
 ) throws(APIError) -> UpstreamRequest {

@@ -3,21 +3,26 @@
 internal import CLibevent
 internal import Glibc
 
-/// An event loop. Everything made from it stays on the thread that runs it: neither the loop nor what hangs off it is
-/// `Sendable`, and the compiler holds us to that. Other threads reach it through a `Mailbox` only.
+/// An event loop. Everything made from it stays on the thread that runs it: neither the loop nor
+/// what hangs off it is `Sendable`, and the compiler holds us to that. Other threads reach it
+/// through a `Mailbox` only.
 @safe public final class Loop {
-    // Freed in `deinit`. Timers, watches and servers keep the loop alive, so it outlives whatever is registered on it.
+    // Freed in `deinit`. Timers, watches and servers keep the loop alive, so it outlives whatever
+    // is registered on it.
     package let base: OpaquePointer
 
-    /// Bytes for the reads of this turn. Whoever reads must be done with them before returning to the loop.
+    /// Bytes for the reads of this turn. Whoever reads must be done with them before returning to
+    /// the loop.
     package let scratch: UnsafeMutableRawBufferPointer
-    /// The size of `scratch`: large enough that a fast upstream costs few calls, small enough to stay in the cache.
+    /// The size of `scratch`: large enough that a fast upstream costs few calls, small enough to
+    /// stay in the cache.
     package static let scratchBytes = 64 * 1024
 
     private var lastThings: [() -> Void] = []
     private var lastThingsTimer: Timer?
 
-    /// Makes a loop. Without `EVENT_BASE_FLAG_NOLOCK` every call would take a lock that nobody else ever holds.
+    /// Makes a loop. Without `EVENT_BASE_FLAG_NOLOCK` every call would take a lock that nobody else
+    /// ever holds.
     public init() {
         _ = Self.ignoreBrokenPipes
         guard let configuration = unsafe event_config_new() else { preconditionFailure("memory") }
@@ -36,8 +41,8 @@ internal import Glibc
         unsafe scratch.deallocate()
     }
 
-    /// A write to a socket whose peer is gone must be an error, not the end of the process. Neither Swift nor libevent
-    /// arranges that.
+    /// A write to a socket whose peer is gone must be an error, not the end of the process. Neither
+    /// Swift nor libevent arranges that.
     private static let ignoreBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
 
     /// The monotonic clock. Read it once a turn and hand it on.
@@ -60,7 +65,8 @@ internal import Glibc
         lastThings.append(body)
         guard lastThings.count == 1 else { return }
         if lastThingsTimer == nil {
-            // The loop owns the timer and the timer must not own the loop, or neither would ever go.
+            // The loop owns the timer and the timer must not own the loop, or neither would ever
+            // go.
             lastThingsTimer = Timer(unownedOn: self) { [unowned self] in doLastThings() }
         }
         lastThingsTimer?.fireThisTurn()
@@ -105,7 +111,8 @@ public struct Instant: Comparable, Hashable, Sendable {
 }
 
 extension Duration {
-    /// The duration in nanoseconds, at most 146 years: then two of them can be added without overflow.
+    /// The duration in nanoseconds, at most 146 years: then two of them can be added without
+    /// overflow.
     public var wholeNanoseconds: Int64 {
         let (seconds, attoseconds) = components
         guard seconds < 4_600_000_000 else { return 4_600_000_000_000_000_000 }

@@ -4,7 +4,8 @@ internal import CLibevent
 internal import Glibc
 internal import Synchronization
 
-/// Messages for a loop, in the order they were sent. The box lives on the loop; other threads hold its `Address`.
+/// Messages for a loop, in the order they were sent. The box lives on the loop; other threads hold
+/// its `Address`.
 public final class Mailbox<Message: Sendable> {
     /// Where others send to.
     public let address: Address

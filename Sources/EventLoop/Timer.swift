@@ -6,7 +6,8 @@ internal import Glibc
 /// A one-shot timer that fires on its loop, and never after it was cancelled or released.
 @safe public final class Timer {
     // libevent's event points back at `self` without retaining it. `deinit` frees the event first
-    // ("event_free: deletes the event, making it non-pending"), so no callback can find a timer that is gone.
+    // ("event_free: deletes the event, making it non-pending"), so no callback can find a timer
+    // that is gone.
     private let event: OpaquePointer
     private let fire: () -> Void
     private let loop: Loop?  // keeps the event base alive for as long as the event

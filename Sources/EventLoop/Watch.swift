@@ -1,4 +1,5 @@
-// Watches a descriptor and calls back when it can be read or written, or when the other side has closed.
+// Watches a descriptor and calls back when it can be read or written, or when the other side has
+// closed.
 
 internal import CLibevent
 
@@ -30,8 +31,9 @@ public struct Readiness: OptionSet, Sendable {
 
     /// Makes a watch that is not active yet.
     ///
-    /// Level-triggered, it calls back as long as the descriptor is ready. Edge-triggered, it calls once for each
-    /// change: the handler must go on until the call would block. All watches of one descriptor must be of one sort.
+    /// Level-triggered, it calls back as long as the descriptor is ready. Edge-triggered, it calls
+    /// once for each change: the handler must go on until the call would block. All watches of one
+    /// descriptor must be of one sort.
     public init(
         on loop: Loop, _ descriptor: Int32, for readiness: Readiness, edgeTriggered: Bool = false,
         handler: @escaping (Readiness) -> Void
@@ -66,8 +68,8 @@ public struct Readiness: OptionSet, Sendable {
         isActive = false
     }
 
-    /// Calls the handler in the next turn as if `readiness` had been seen. For an edge-triggered reader that stops
-    /// early in order to let others have their turn.
+    /// Calls the handler in the next turn as if `readiness` had been seen. For an edge-triggered
+    /// reader that stops early in order to let others have their turn.
     public func callAgain(_ readiness: Readiness) {
         guard isActive else { return }
         unsafe event_active(event, Int32(readiness.rawValue), 0)

@@ -12,7 +12,8 @@
 ///         }
 ///     }
 ///
-/// Interim answers (1xx) and trailers are read over. What it refuses, and why, says `ResponseRefusal`.
+/// Interim answers (1xx) and trailers are read over. What it refuses, and why, says
+/// `ResponseRefusal`.
 public struct HTTPResponseParser: Sendable {
     /// What was found.
     public enum Step: Sendable, Equatable {

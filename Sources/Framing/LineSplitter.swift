@@ -2,8 +2,9 @@
 
 /// Cuts a byte stream into lines, however the network cut it into reads.
 ///
-/// A line ends with `\n`; a `\r` right before it belongs to the end. Lines may be empty. A line that
-/// lies whole in one read is handed out as a part of that read; only a line cut over reads is copied.
+/// A line ends with `\n`; a `\r` right before it belongs to the end. Lines may be empty. A line
+/// that lies whole in one read is handed out as a part of that read; only a line cut over reads is
+/// copied.
 public struct LineSplitter: Sendable {
     /// Why the bytes are refused.
     public enum Failure: Error, Equatable, Sendable {

@@ -18,8 +18,8 @@ struct RequestChunkLine {
     init(_ line: Span<UInt8>) throws(RequestRefusal) {
         var size: UInt64 = 0
         var digits = 0
-        // Nothing is repaired here: a sign, a space or `0x` is read as a size by some and as zero by
-        // others, and a zero ends the body.
+        // Nothing is repaired here: a sign, a space or `0x` is read as a size by some and as zero
+        // by others, and a zero ends the body.
         while digits < line.count, let value = line[digits].hexDigitValue {
             guard digits < 16 else { throw .malformedChunkSize }
             size = size << 4 | UInt64(value)

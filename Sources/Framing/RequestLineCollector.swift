@@ -42,8 +42,8 @@ struct RequestLineCollector: Sendable {
             return .nothing
         }
         let byte = bytes[i]
-        // RFC 9112 section 2.2 lets recipients take a bare LF for a line's end; one that does, behind
-        // one that does not, sees fields that the other took for part of a value.
+        // RFC 9112 section 2.2 lets recipients take a bare LF for a line's end; one that does,
+        // behind one that does not, sees fields that the other took for part of a value.
         guard byte == UInt8(ascii: "\r") else {
             if byte.isHTTPFieldContent { throw room.excess }
             throw byte == UInt8(ascii: "\n") ? .bareLineEnd : .controlByte(byte)

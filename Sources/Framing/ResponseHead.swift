@@ -1,4 +1,5 @@
-// The head of an upstream's answer: status, fields, and how long the body is (RFC 9112, section 6.3).
+// The head of an upstream's answer: status, fields, and how long the body is (RFC 9112, section
+// 6.3).
 
 /// The status line and the fields of an answer, with what they say about its body.
 public struct ResponseHead: Sendable, Equatable {
@@ -53,7 +54,8 @@ public struct ResponseHead: Sendable, Equatable {
 }
 
 extension ResponseHead {
-    /// Reads a whole head: its lines with their ends, up to the blank one, which may be there or not.
+    /// Reads a whole head: its lines with their ends, up to the blank one, which may be there or
+    /// not.
     ///
     /// Strict where a second reading would find another message: white space before a colon, folded
     /// lines, control bytes, unclear lengths. Lenient on `\n` without `\r` (RFC 9112, section 2.2).
@@ -135,7 +137,8 @@ private struct ResponseFraming {
         guard !isChunked || length == nil else { throw .conflictingLengths }
     }
 
-    /// RFC 9110, section 8.6: the same number several times, in a list or in fields, is that number.
+    /// RFC 9110, section 8.6: the same number several times, in a list or in fields, is that
+    /// number.
     private mutating func readLength(
         _ bytes: Span<UInt8>, _ value: Range<Int>
     ) throws(ResponseRefusal) {

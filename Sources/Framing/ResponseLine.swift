@@ -36,7 +36,8 @@ struct ResponseLine: Sendable, Equatable {
         return (hasReturn ? end - 1 : end, end + 1)
     }
 
-    /// Hands out the items of a comma-separated list, empty ones left out (RFC 9110, section 5.6.1).
+    /// Hands out the items of a comma-separated list, empty ones left out (RFC 9110, section
+    /// 5.6.1).
     static func forEachListItem(
         _ bytes: Span<UInt8>, _ value: Range<Int>, _ body: (Range<Int>) -> Void
     ) {

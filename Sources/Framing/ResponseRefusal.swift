@@ -2,7 +2,7 @@
 
 /// What is wrong with the HTTP of an upstream's answer. Always the upstream's fault; the connection
 /// must be closed, since nobody knows where the next answer would begin.
-public enum ResponseRefusal: Error, Hashable, Sendable {
+public enum ResponseRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     /// The first line is no status line.
     case statusLine
     /// Neither HTTP/1.0 nor HTTP/1.1.

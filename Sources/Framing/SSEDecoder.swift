@@ -6,7 +6,8 @@ public enum SSEItem: Sendable, Equatable {
     case data
     /// A comment line, without its colon. Servers send them to keep a connection alive.
     case comment
-    /// A line that is no field of the standard: no colon in it, or an unknown name before the colon.
+    /// A line that is no field of the standard: no colon in it, or an unknown name before the
+    /// colon.
     ///
     /// The standard ignores such lines. But servers that fail in the middle of a stream write their
     /// complaint into it as plain text, and it had better be heard (wire notes of llama-server,

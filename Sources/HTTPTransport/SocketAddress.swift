@@ -39,7 +39,8 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     /// The port, 0 for a Unix socket.
     public let port: Int
 
-    /// The address of a Unix socket. `nil` if the path is longer than the system allows (107 bytes).
+    /// The address of a Unix socket. `nil` if the path is longer than the system allows (107
+    /// bytes).
     public init?(unixPath path: String) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -64,8 +65,8 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
         (description, port) = Self.describe(storage, length)
     }
 
-    /// Every address of `host`, in the resolver's order. Blocks for names that are not literal addresses, so it is
-    /// called at start and at reload, not while requests wait.
+    /// Every address of `host`, in the resolver's order. Blocks for names that are not literal
+    /// addresses, so it is called at start and at reload, not while requests wait.
     public static func resolve(
         host: String, port: Int, toListen: Bool = false
     ) throws(SocketError) -> [SocketAddress] {

@@ -1,7 +1,7 @@
 // UTF-8 and hexadecimal digits: what scanner, reader and writer share.
 
-/// The length of the UTF-8 character that begins at `start` (RFC 3629, section 4): 1 to 4; 0 if the bytes are no
-/// character; -1 if they may become one, but stop too early.
+/// The length of the UTF-8 character that begins at `start` (RFC 3629, section 4): 1 to 4; 0 if the
+/// bytes are no character; -1 if they may become one, but stop too early.
 public func characterLength(_ bytes: Span<UInt8>, _ start: Int) -> Int {
     let first = bytes[start]
     let length: Int

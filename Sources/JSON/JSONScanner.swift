@@ -19,8 +19,9 @@ public enum JSONKind: Sendable, Equatable {
 
 /// A cursor over JSON text.
 ///
-/// The bytes are passed to every call instead of being kept, so the scanner is an ordinary value and nothing is
-/// copied. Every method checks all it passes over: grammar, UTF-8, depth. A scanner that has thrown is spent.
+/// The bytes are passed to every call instead of being kept, so the scanner is an ordinary value
+/// and nothing is copied. Every method checks all it passes over: grammar, UTF-8, depth. A scanner
+/// that has thrown is spent.
 ///
 ///     var scanner = JSONScanner(depthLimit: 128)
 ///     try scanner.enterObject(bytes)
@@ -28,15 +29,16 @@ public enum JSONKind: Sendable, Equatable {
 public struct JSONScanner: Sendable {
     /// Where the next token begins, or white space before it.
     public var offset: Int
-    /// Whether a string scanned so far held a byte over 0x7F: most texts do not, and need no second look.
+    /// Whether a string scanned so far held a byte over 0x7F: most texts do not, and need no second
+    /// look.
     public private(set) var hasNonASCII = false
 
     private let depthLimit: Int
     private var depth = 0
     private var atStart = false
 
-    /// Makes a scanner at `offset`. `depthLimit` bounds nested arrays and objects; it has no default, so that the
-    /// caller thinks of it.
+    /// Makes a scanner at `offset`. `depthLimit` bounds nested arrays and objects; it has no
+    /// default, so that the caller thinks of it.
     public init(at offset: Int = 0, depthLimit: Int) {
         self.offset = offset
         self.depthLimit = depthLimit
@@ -65,8 +67,8 @@ public struct JSONScanner: Sendable {
         try enter(bytes, UInt8(ascii: "["))
     }
 
-    /// The next key of the object stepped into, without its quotes and still escaped; `nil` once the object has ended.
-    /// The value must be read or skipped before the next call.
+    /// The next key of the object stepped into, without its quotes and still escaped; `nil` once
+    /// the object has ended. The value must be read or skipped before the next call.
     public mutating func nextMember(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int>? {
         guard try advance(bytes, closing: UInt8(ascii: "}")) else { return nil }
         let key = try scanString(bytes)
@@ -104,7 +106,8 @@ public struct JSONScanner: Sendable {
         var i = offset
         let count = bytes.count
         while true {
-            // Eight bytes at a time while none of them is a quote, a backslash, a control or over 0x7F.
+            // Eight bytes at a time while none of them is a quote, a backslash, a control or over
+            // 0x7F.
             while i &+ 8 <= count {
                 let word = unsafe bytes.bytes.unsafeLoadUnaligned(
                     fromByteOffset: i, as: UInt64.self)
@@ -140,8 +143,9 @@ public struct JSONScanner: Sendable {
 
     // MARK: - Parts
 
-    /// The high bit of each byte that a string scan must look at: quote, backslash, control, over 0x7F. Bits above the
-    /// lowest set one may be wrong (a borrow runs upwards), so only the lowest counts.
+    /// The high bit of each byte that a string scan must look at: quote, backslash, control, over
+    /// 0x7F. Bits above the lowest set one may be wrong (a borrow runs upwards), so only the lowest
+    /// counts.
     @inline(__always)
     private static func special(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -180,8 +184,8 @@ public struct JSONScanner: Sendable {
         return true
     }
 
-    /// Passes over nested containers without recursion, so that depth costs no stack: one bit a level says whether the
-    /// level is an object.
+    /// Passes over nested containers without recursion, so that depth costs no stack: one bit a
+    /// level says whether the level is an object.
     private mutating func skipContainers(_ bytes: Span<UInt8>) throws(JSONError) {
         var levels = ContainerStack()
         repeat {
@@ -302,8 +306,8 @@ public struct JSONScanner: Sendable {
     }
 }
 
-/// Which of the open containers are objects, a bit each, so that a walk needs no recursion and, down to 64 levels,
-/// no allocation.
+/// Which of the open containers are objects, a bit each, so that a walk needs no recursion and,
+/// down to 64 levels, no allocation.
 private struct ContainerStack {
     private var near: UInt64 = 0
     private var far: [UInt64] = []

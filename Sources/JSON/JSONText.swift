@@ -1,9 +1,10 @@
-// A checked JSON text and the values inside it, for paths where comfort matters more than nanoseconds.
+// A checked JSON text and the values inside it, for paths where comfort matters more than
+// nanoseconds.
 
 /// One JSON value inside a text that was checked as a whole.
 ///
-/// Values are views: they share the text's bytes. Looking a key up walks the object, so read a large object once with
-/// `members`. Of duplicate keys the last one counts.
+/// Values are views: they share the text's bytes. Looking a key up walks the object, so read a
+/// large object once with `members`. Of duplicate keys the last one counts.
 public struct JSONText: Sendable {
     /// The bytes of the whole text, of which this value is a part.
     public let source: [UInt8]
@@ -65,12 +66,14 @@ public struct JSONText: Sendable {
         return elements
     }
 
-    /// The value of `key` in an object (the last one, if the key stands there twice); `nil` if there is none.
+    /// The value of `key` in an object (the last one, if the key stands there twice); `nil` if
+    /// there is none.
     public subscript(key: String) -> JSONText? {
         members.last { $0.key.isString(key) }?.value
     }
 
-    /// The text of a string, escapes undone; `nil` for any other kind. A lone surrogate becomes U+FFFD.
+    /// The text of a string, escapes undone; `nil` for any other kind. A lone surrogate becomes
+    /// U+FFFD.
     public var string: String? {
         guard kind == .string else { return nil }
         return String(decoding: decodedBytes, as: UTF8.self)
@@ -88,8 +91,8 @@ public struct JSONText: Sendable {
     /// The range between the quotes of a string: its text, still escaped.
     public var contents: Range<Int> { (range.lowerBound + 1)..<(range.upperBound - 1) }
 
-    /// Whether this is a string with exactly this text: byte for byte once escapes are undone, so that two ways to
-    /// write é in Unicode are two texts.
+    /// Whether this is a string with exactly this text: byte for byte once escapes are undone, so
+    /// that two ways to write é in Unicode are two texts.
     public func isString(_ text: String) -> Bool {
         guard kind == .string else { return false }
         let raw = source[contents]
@@ -107,7 +110,8 @@ public struct JSONText: Sendable {
         return Double(truncated) == double ? truncated : nil
     }
 
-    /// The number as a floating-point value; `nil` for any other kind and for numbers beyond its range.
+    /// The number as a floating-point value; `nil` for any other kind and for numbers beyond its
+    /// range.
     public var double: Double? {
         guard kind == .number, let value = Double(description), value.isFinite else { return nil }
         return value

@@ -43,8 +43,9 @@ extension [UInt8] {
         append(UInt8(ascii: "\""))
     }
 
-    /// Appends UTF-8 text as the inside of a JSON string: quotes, backslashes and controls escaped, and the three line
-    /// separators (U+0085, U+2028, U+2029) at which some readers of event streams cut a line.
+    /// Appends UTF-8 text as the inside of a JSON string: quotes, backslashes and controls escaped,
+    /// and the three line separators (U+0085, U+2028, U+2029) at which some readers of event
+    /// streams cut a line.
     public mutating func appendEscaped(_ text: Span<UInt8>) {
         var plainStart = 0
         var i = 0
@@ -118,8 +119,8 @@ private func hexDigit(_ value: UInt8) -> UInt8 {
     value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
 }
 
-/// Appends the text of a JSON string (the part between its quotes, grammar checked before) with its escapes undone.
-/// A lone surrogate becomes U+FFFD.
+/// Appends the text of a JSON string (the part between its quotes, grammar checked before) with its
+/// escapes undone. A lone surrogate becomes U+FFFD.
 public func appendUnescaped(_ bytes: Span<UInt8>, _ contents: Range<Int>, to output: inout [UInt8])
 {
     var i = contents.lowerBound

@@ -88,7 +88,8 @@ public struct RequestRecord: Sendable {
         return fields
     }
 
-    /// For people: `2026-11-20T14:00:00.123Z request id=… status=200 ending=completed …`, with a line break.
+    /// For people: `2026-11-20T14:00:00.123Z request id=… status=200 ending=completed …`, with a
+    /// line break.
     public func text(at time: WallTime) -> String {
         var line = "\(time) request"
         for (name, value) in fields {
@@ -168,8 +169,8 @@ public struct WallTime: Sendable, CustomStringConvertible {
             + "\(padded(milliseconds, 3))Z"
     }
 
-    /// The date so many days after 1970-01-01, in the Gregorian calendar counted from March, so that the leap day is
-    /// a year's last.
+    /// The date so many days after 1970-01-01, in the Gregorian calendar counted from March, so
+    /// that the leap day is a year's last.
     private static func date(_ days: Int) -> (year: Int, month: Int, day: Int) {
         let shifted = days + 719_468
         let era = shifted / 146_097
@@ -189,7 +190,8 @@ extension String {
     fileprivate var isPlainWord: Bool {
         !isEmpty
             && utf8.allSatisfy { byte in
-                byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=")
+                byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"")
+                    && byte != UInt8(ascii: "=")
             }
     }
 }

@@ -2,8 +2,8 @@
 
 /// The clocks of one session.
 ///
-/// Times are nanoseconds of any monotonic clock. The clocks that move with every token are a single store each; when
-/// something is due is worked out only when the driver's one timer fires.
+/// Times are nanoseconds of any monotonic clock. The clocks that move with every token are a single
+/// store each; when something is due is worked out only when the driver's one timer fires.
 public struct Deadlines: Sendable {
     /// The settings, in nanoseconds; `nil` is for ever.
     public struct Settings: Sendable, Equatable {
@@ -62,8 +62,8 @@ public struct Deadlines: Sendable {
     private var headIsSent = false
     private var headIsOurs: Bool
 
-    /// The clocks of a session that begins now. `wantsStream` says whether there is a head to send early and silence
-    /// to fill.
+    /// The clocks of a session that begins now. `wantsStream` says whether there is a head to send
+    /// early and silence to fill.
     public init(_ settings: Settings, wantsStream: Bool, now: Int64) {
         self.settings = settings
         headIsOurs = wantsStream
@@ -73,7 +73,8 @@ public struct Deadlines: Sendable {
     /// The session now waits for something else.
     public mutating func enter(_ phase: Phase, now: Int64) {
         if phase == .connecting { dispatched = now }
-        // After a pause the upstream has its full time again: how long it would have taken is not known.
+        // After a pause the upstream has its full time again: how long it would have taken is not
+        // known.
         if phase == .streaming { lastEvent = now }
         self.phase = phase
         phaseBegan = now

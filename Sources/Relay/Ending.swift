@@ -5,7 +5,8 @@ public enum Party: Sendable {
     case client, upstream, sluice
 }
 
-/// Why a session ended, in one word. Log, metrics, documentation and tests name their cases from this list.
+/// Why a session ended, in one word. Log, metrics, documentation and tests name their cases from
+/// this list.
 public enum Ending: String, Hashable, CaseIterable, Sendable {
     /// The answer was given whole.
     case completed

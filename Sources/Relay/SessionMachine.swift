@@ -1,7 +1,7 @@
 // What one chat session does about each thing that happens to it.
 
-/// What has happened. A token is not a fact: the driver hands tokens straight on, and the machine hears of the first
-/// event, of the last, and of what is exceptional.
+/// What has happened. A token is not a fact: the driver hands tokens straight on, and the machine
+/// hears of the first event, of the last, and of what is exceptional.
 public enum Fact: Hashable, Sendable {
     /// The request is checked and routed, and an upstream may be asked.
     case admitted
@@ -11,8 +11,8 @@ public enum Fact: Hashable, Sendable {
     case firstEvent
     /// The upstream has given its whole answer.
     case answerCompleted
-    /// No answer will come from this upstream, and the client has seen nothing of it: refused connection, 502, 503.
-    /// `another` says that there is one left to try.
+    /// No answer will come from this upstream, and the client has seen nothing of it: refused
+    /// connection, 502, 503. `another` says that there is one left to try.
     case attemptFailed(Ending, another: Bool)
     /// The answer broke off or cannot be read, or the upstream refused.
     case upstreamFailed(Ending)
@@ -192,7 +192,8 @@ public struct SessionMachine: Hashable, Sendable {
         return [.startStream]
     }
 
-    /// The head of a stream without any bytes. A client that asked for a whole completion waits for its status.
+    /// The head of a stream without any bytes. A client that asked for a whole completion waits for
+    /// its status.
     private mutating func startStream(_ reply: Reply, _ next: (Reply) -> State) -> [Order] {
         guard wantsStream, reply == .open else { return [] }
         state = next(.streaming)

@@ -12,8 +12,8 @@ public struct Route: Sendable, Equatable {
     public var clientModel: String
     /// How the request is to be changed.
     public var rule: ModelRule?
-    /// 0 for the model that was asked for; n for the n-th of its fallbacks. Routes of one tier are a pool; a tier is
-    /// for when those before it cannot serve.
+    /// 0 for the model that was asked for; n for the n-th of its fallbacks. Routes of one tier are
+    /// a pool; a tier is for when those before it cannot serve.
     public var tier: Int
 
     /// A route from its parts.
@@ -44,7 +44,8 @@ public enum Resolution: Sendable, Equatable {
 public struct ListedModel: Sendable, Equatable {
     /// The name clients can ask for.
     public var id: String
-    /// When it was made or loaded, in seconds since 1970: the earliest time any of its backends tells.
+    /// When it was made or loaded, in seconds since 1970: the earliest time any of its backends
+    /// tells.
     public var created: Int?
     /// Who a backend says owns it.
     public var ownedBy: String?

@@ -1,13 +1,15 @@
-// Which backends can serve which model name. Made anew whenever a backend or the configuration changes.
+// Which backends can serve which model name. Made anew whenever a backend or the configuration
+// changes.
 
 public import Configuration
 
 /// All routes at one moment: an immutable value that is asked for each request.
 ///
-/// A name is looked up as an entry of `models:` in the configuration, then as the id of a model, then as an alias that
-/// a backend lists, then by the patterns in `models:`. The first that knows the name decides; a name that is known
-/// there stays known while its backends are down. Entries of the configuration come first so that a model that is
-/// newly installed somewhere cannot take a configured name over.
+/// A name is looked up as an entry of `models:` in the configuration, then as the id of a model,
+/// then as an alias that a backend lists, then by the patterns in `models:`. The first that knows
+/// the name decides; a name that is known there stays known while its backends are down. Entries of
+/// the configuration come first so that a model that is newly installed somewhere cannot take a
+/// configured name over.
 public struct RouteTable: Sendable {
     private let backends: [BackendModels]
     private let rules: [ModelRule]
@@ -15,7 +17,8 @@ public struct RouteTable: Sendable {
     private let patterns: [ModelRule]
     private let defaultModel: String?
 
-    /// Joins what the operator says with what the backends say. Routes prefer backends in the order of `backends`.
+    /// Joins what the operator says with what the backends say. Routes prefer backends in the order
+    /// of `backends`.
     public init(_ configuration: Configuration, backends: [BackendModels]) {
         self.backends = backends.map { backend in
             let settings = configuration.backends.first { $0.name == backend.name }
@@ -28,8 +31,8 @@ public struct RouteTable: Sendable {
             return backend
         }
         rules = configuration.models.filter { !$0.isWildcard }
-        // More literal characters are more particular; of equals the one that stands first in the file counts
-        // (Swift's sort is stable).
+        // More literal characters are more particular; of equals the one that stands first in the
+        // file counts (Swift's sort is stable).
         patterns = configuration.models.filter(\.isWildcard)
             .sorted { Self.literalLength($0.name) > Self.literalLength($1.name) }
         defaultModel = configuration.defaultModel
@@ -37,14 +40,18 @@ public struct RouteTable: Sendable {
 
     /// Finds the routes for the name in a request, or for a request without one.
     ///
-    /// `isAllowed` says which names the client may use. Others look unknown to it: they are not served, not suggested,
-    /// and not counted when a request without a name goes to the only model there is.
+    /// `isAllowed` says which names the client may use. Others look unknown to it: they are not
+    /// served, not suggested, and not counted when a request without a name goes to the only model
+    /// there is.
     public func resolve(
         _ requested: String?, isAllowed: (String) -> Bool = { _ in true }
     ) -> Resolution {
         if let requested { return resolve(named: requested, isAllowed) }
-        if let defaultModel { return resolve(named: defaultModel, isAllowed) }
-        // A model that is down still counts: else a request would go elsewhere just because a server restarts.
+        if let defaultModel, isAllowed(defaultModel) {
+            return resolve(named: defaultModel, isAllowed)
+        }
+        // A model that is down still counts: else a request would go elsewhere just because a
+        // server restarts.
         let ids = servedIDs(onlyUp: false)
         var names = ids.filter(isAllowed)
         // A client that may use nothing but a configured name means that one.
@@ -53,7 +60,8 @@ public struct RouteTable: Sendable {
         return ids.isEmpty && rules.isEmpty ? .noBackend(model: nil) : .noModelNamed
     }
 
-    /// The merged list: every name that can be asked for now and served without its fallbacks, sorted.
+    /// The merged list: every name that can be asked for now and served without its fallbacks,
+    /// sorted.
     public func listing(isAllowed: (String) -> Bool = { _ in true }) -> [ListedModel] {
         var names = servedIDs(onlyUp: true)
         for rule in rules where !names.contains(rule.name) { names.append(rule.name) }
@@ -78,7 +86,8 @@ public struct RouteTable: Sendable {
         }
         var routes = routes(match, clientModel: name)
         for (index, fallback) in (match.rule?.fallback ?? []).enumerated() {
-            // The client may use this name, so it may be served by what the operator puts behind it.
+            // The client may use this name, so it may be served by what the operator puts behind
+            // it.
             guard let other = self.match(fallback) else { continue }
             for var route in self.routes(other, clientModel: name) {
                 route.tier = index + 1
@@ -89,7 +98,8 @@ public struct RouteTable: Sendable {
             }
         }
         if !routes.isEmpty { return .routes(routes) }
-        return match.places.isEmpty && mayServe(match.rule).allSatisfy(\.isUp)
+        // No route, yet all that may serve it are up: then none of them has it.
+        return mayServe(match.rule).allSatisfy(\.isUp)
             ? unknown(name, isAllowed) : .noBackend(model: name)
     }
 
@@ -97,8 +107,8 @@ public struct RouteTable: Sendable {
         if let rule = rule(for: name) {
             return Match(rule: rule, places: places(of: rule.model ?? name, rule))
         }
-        // A pattern that leads to another model is an alias and comes last. One that does not is a rule for all models
-        // of such names, whoever lists them.
+        // A pattern that leads to another model is an alias and comes last. One that does not is a
+        // rule for all models of such names, whoever lists them.
         let pattern = patterns.first { matches(name, pattern: $0.name) }
         let plain = pattern?.model == nil ? pattern : nil
         let listed = places(of: name, plain)
@@ -107,8 +117,9 @@ public struct RouteTable: Sendable {
         return Match(rule: pattern, places: places(of: target, pattern))
     }
 
-    /// The entry of the configuration for a name. Where Ollama takes `llama3` and `llama3:latest` for one model, an entry
-    /// for either holds for both: a cap must not depend on how the name is spelt.
+    /// The entry of the configuration for a name. Where Ollama takes `llama3` and `llama3:latest`
+    /// for one model, an entry for either holds for both: a cap must not depend on how the name is
+    /// spelt.
     private func rule(for name: String) -> ModelRule? {
         if let rule = rules.first(where: { $0.name == name }) { return rule }
         let twin = ollamaTwin(of: name)

@@ -20,7 +20,8 @@ struct AccessPolicy: Sendable {
         if let origin = exchange.header("origin"), !isAllowed(origin: origin) {
             return APIError(
                 .forbidden,
-                "Pages from \(origin) may not call Sluice. Add the origin to cors_origins to allow it.")
+                "Pages from \(origin) may not call Sluice. Add the origin to cors_origins to allow it."
+            )
         }
         guard !keys.isEmpty, exchange.method != .options, !Self.isPublic(exchange.target) else {
             return nil
@@ -71,7 +72,8 @@ struct AccessPolicy: Sendable {
 
     // MARK: - Browsers
 
-    /// Loopback pages, desktop applications as Ollama allows them, and what the configuration names.
+    /// Loopback pages, desktop applications as Ollama allows them, and what the configuration
+    /// names.
     private func isAllowed(origin: String) -> Bool {
         if origins.contains("*") || origins.contains(origin) { return true }
         guard let end = origin.firstRange(of: "://") else { return false }
@@ -100,8 +102,8 @@ struct AccessPolicy: Sendable {
         ]
     }
 
-    /// The answer to a preflight. The wildcard does not cover `Authorization` (Fetch standard), so names are named:
-    /// those asked for, and those that clients of OpenAI's send.
+    /// The answer to a preflight. The wildcard does not cover `Authorization` (Fetch standard), so
+    /// names are named: those asked for, and those that clients of OpenAI's send.
     func preflight(_ incoming: IncomingRequest) -> Reply {
         var names = "Authorization, Content-Type, x-api-key, x-request-id, traceparent"
         if let asked = incoming.exchange.header("access-control-request-headers"),

@@ -34,7 +34,9 @@ enum Answers {
     /// An error as an answer.
     static func reply(_ error: APIError, _ requestID: String, _ cors: [Field]) -> Reply {
         var fields = jsonFields(requestID) + cors
-        if let seconds = error.retryAfterSeconds { fields.append(Field("Retry-After", "\(seconds)")) }
+        if let seconds = error.retryAfterSeconds {
+            fields.append(Field("Retry-After", "\(seconds)"))
+        }
         if let retry = error.shouldRetry { fields.append(Field("x-should-retry", "\(retry)")) }
         var body: [UInt8] = []
         error.appendJSON(to: &body)
@@ -47,7 +49,8 @@ extension APIError {
     static func unreachable(_ failure: CallFailure, _ backend: String) -> APIError {
         APIError(
             .upstreamUnreachable,
-            "The backend '\(backend)' cannot be reached (\(failure.wordsWithoutAddress)). Check that it is running.")
+            "The backend '\(backend)' cannot be reached (\(failure.wordsWithoutAddress)). Check that it is running."
+        )
     }
 
     /// The upstream closed before it answered.

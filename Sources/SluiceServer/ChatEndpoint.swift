@@ -11,7 +11,9 @@ internal import Routing
 extension Worker {
     /// Checks and routes a chat; what can be refused is refused here, before any upstream is asked.
     func chat(_ incoming: IncomingRequest) {
-        if let coding = incoming.exchange.header("content-encoding"), coding.lowercased() != "identity" {
+        if let coding = incoming.exchange.header("content-encoding"),
+            coding.lowercased() != "identity"
+        {
             return refuse(
                 incoming,
                 APIError(
@@ -49,13 +51,21 @@ extension Worker {
                 .missingField,
                 "'model' is required: there are several models and no default. GET /v1/models lists them.",
                 param: "model")
-        case .noBackend(let model):
-            let what = model.map { "No backend that has the model '\($0)' is up." } ?? "No backend is up."
-            throw APIError(.noBackend, what + " Start one, or check the configuration.")
+        case .noBackend(let model): throw noBackend(for: model)
         }
     }
 
-    /// The request in the dialect of each backend that can honour it, best first. If none can, the first one's reason.
+    /// Nobody can serve the model now; says who is expected to.
+    private func noBackend(for model: String?) -> APIError {
+        let down = fleet.backends.filter { !$0.isUp }.map { "'\($0.name)'" }.prefix(5)
+        var message =
+            model.map { "No backend that has the model '\($0)' is up" } ?? "No backend is up"
+        if !down.isEmpty { message += "; not answering: " + down.joined(separator: ", ") }
+        return APIError(.noBackend, message + ". Start one, or check the configuration.")
+    }
+
+    /// The request in the dialect of each backend that can honour it, best first. If none can, the
+    /// first one's reason.
     private func candidates(
         for request: ChatRequest, _ routes: [Route]
     ) throws(APIError) -> [Candidate] {

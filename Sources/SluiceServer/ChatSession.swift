@@ -20,15 +20,18 @@ struct Candidate {
     let thinkTags: Bool
 }
 
-/// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it until `end`.
+/// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it
+/// until `end`.
 ///
-/// Tokens are handed straight from the call to the exchange. The machine hears of the first, of the last, and of what
-/// is exceptional.
+/// Tokens are handed straight from the call to the exchange. The machine hears of the first, of the
+/// last, and of what is exceptional.
 final class ChatSession {
     private let worker: Worker
     private let exchange: Exchange
     private let request: ChatRequest
     private let clientModel: String
+    /// Asked with every chunk, so it is looked up once.
+    private let wantsStream: Bool
     private var candidate: Candidate
     private var others: ArraySlice<Candidate>
     private let identity: RequestIdentity
@@ -61,19 +64,20 @@ final class ChatSession {
         exchange = incoming.exchange
         self.request = request
         clientModel = model
+        wantsStream = request.isStream
         candidate = candidates[0]
         others = candidates.dropFirst()
         identity = incoming.identity
         began = incoming.began
         record = incoming.record
         record.model = model
-        machine = SessionMachine(wantsStream: request.isStream)
+        machine = SessionMachine(wantsStream: wantsStream)
         deadlines = Deadlines(
             worker.deadlineSettings(for: candidate.backend.settings),
-            wantsStream: request.isStream, now: began.nanoseconds)
+            wantsStream: wantsStream, now: began.nanoseconds)
         decoder = StreamDecoder(
             candidate.dialect, StreamOptions(id: "", created: 0, model: model), eventLimit: 0)
-        if !request.isStream {
+        if !wantsStream {
             assembler = CompletionAssembler(
                 limitBytes: worker.configuration.limits.completion)
         }
@@ -96,8 +100,9 @@ final class ChatSession {
 
     /// Tells the machine what happened, then carries out its orders.
     ///
-    /// An order may itself make something happen before it returns: a send may find that the client has left. Such
-    /// facts wait in line, so the machine is never told of one in the middle of another.
+    /// An order may itself make something happen before it returns: a send may find that the client
+    /// has left. Such facts wait in line, so the machine is never told of one in the middle of
+    /// another.
     private func happened(_ fact: Fact) {
         waiting.append(fact)
         guard !isTakingTurns else { return }
@@ -166,7 +171,7 @@ final class ChatSession {
         var options = StreamOptions(
             id: "chatcmpl-" + identity.id, created: worker.wallSeconds, model: clientModel)
         // A completion always says its usage.
-        options.includeUsage = request.includesUsage || !request.isStream
+        options.includeUsage = request.includesUsage || !wantsStream
         options.choiceCount = request.choiceCount
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
@@ -184,7 +189,7 @@ final class ChatSession {
 
     /// Sends what the decoder has made of the bytes just read.
     private func passOn() {
-        if request.isStream {
+        if wantsStream {
             guard !worker.events.isEmpty else { return }
             exchange.write(&worker.events.bytes)
             worker.events.reset()
@@ -207,7 +212,7 @@ final class ChatSession {
     }
 
     private func feed(_ bytes: Span<UInt8>) throws(DialectError) {
-        if request.isStream {
+        if wantsStream {
             try decoder.feed(bytes, into: &worker.events)
         } else {
             try decoder.feed(bytes, into: &worker.lines)
@@ -217,7 +222,7 @@ final class ChatSession {
     /// Everything the upstream has to say has come, or will not come any more.
     private func upstreamFinished(_ otherwise: DialectError? = nil) {
         do throws(DialectError) {
-            if request.isStream {
+            if wantsStream {
                 try decoder.finish(into: &worker.events)
             } else {
                 try decoder.finish(into: &worker.lines)
@@ -264,7 +269,8 @@ final class ChatSession {
     private func sendCompletion() {
         enter(.delivering)
         record.status = 200
-        let fields = Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+        let fields =
+            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
             + Answers.backendFields(candidate.backend.name, candidate.upstream.ignored)
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
@@ -308,7 +314,8 @@ final class ChatSession {
         armTimer()
     }
 
-    /// The timer is not moved when a clock is put back, which every token does: it fires early, and sleeps on.
+    /// The timer is not moved when a clock is put back, which every token does: it fires early, and
+    /// sleeps on.
     private func armTimer() {
         guard let next = deadlines.next, let timer else { return }
         let moment = Instant(nanoseconds: next)
@@ -380,7 +387,7 @@ extension ChatSession: CallObserver {
         }
         if decoder.isDone {
             // What is in the sink leaves with the end of the stream, in one send.
-            if !request.isStream { assemble() }
+            if !wantsStream { assemble() }
             return happened(.answerCompleted)
         }
         passOn()

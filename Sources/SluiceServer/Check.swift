@@ -7,7 +7,8 @@ internal import JSON
 
 /// Asks every backend of a valid configuration once.
 ///
-/// - Returns: a report for people, and whether at least one backend answered and none is wrongly configured.
+/// - Returns: a report for people, and whether at least one backend answered and none is wrongly
+/// configured.
 public func checkBackends(_ configuration: Configuration) -> (report: String, isFine: Bool) {
     let loop = Loop()
     var answers: [BackendState] = []
@@ -35,7 +36,9 @@ public func askForModels(_ configuration: Configuration) -> (report: String, isF
     do throws(SocketError) {
         let addresses = try Server.socketAddresses(of: address)
         var head = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
-        if let key = configuration.keys.first { head += "Authorization: Bearer \(key.key.text)\r\n" }
+        if let key = configuration.keys.first {
+            head += "Authorization: Bearer \(key.key.text)\r\n"
+        }
         let fetch = Fetch(
             on: loop, to: addresses, CallRequest(head: Array((head + "\r\n").utf8)),
             within: .seconds(5)

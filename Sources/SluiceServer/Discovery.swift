@@ -9,7 +9,8 @@ internal import Routing
 
 /// Asks all backends, again and again, and tells when something has changed. Lives on one loop.
 final class Discovery {
-    /// How often a backend is asked that did not answer: a newcomer starts Sluice first and llama-server second.
+    /// How often a backend is asked that did not answer: a newcomer starts Sluice first and
+    /// llama-server second.
     private static let intervalWhileDown = Duration.seconds(2)
     /// How often a backend is asked that did.
     private static let intervalWhileUp = Duration.seconds(15)
@@ -20,8 +21,8 @@ final class Discovery {
     private let changed: ([BackendState]) -> Void
     private var probes: [Probe]
 
-    /// Begins to ask. `changed` is called with every backend when all have been asked once, and then whenever what is
-    /// known of one of them has changed.
+    /// Begins to ask. `changed` is called with every backend when all have been asked once, and
+    /// then whenever what is known of one of them has changed.
     init(
         on loop: Loop, _ backends: [BackendSettings], changed: @escaping ([BackendState]) -> Void
     ) {
@@ -84,8 +85,8 @@ final class Probe {
         found = state
         found.problem = nil
         if let problem = resolve() { return finish(problem: problem) }
-        // One question tells all three kinds apart: llama-server names itself in every answer, and only Ollama knows
-        // this path.
+        // One question tells all three kinds apart: llama-server names itself in every answer, and
+        // only Ollama knows this path.
         ask("GET", "/api/version") { [unowned self] result in
             switch result {
             case .failed(let why): finish(problem: why)
@@ -153,14 +154,17 @@ final class Probe {
         let list = (found.kind == .ollama ? json["models"] : json["data"])?.elements ?? []
         found.models = list.compactMap { entry in
             guard let id = entry[found.kind == .ollama ? "name" : "id"]?.string else { return nil }
-            return ModelInfo(
-                id: id, created: entry["created"]?.int, ownedBy: entry["owned_by"]?.string)
+            // llama-server's `created` is the time of the question, so the first one is kept:
+            // a model is no news because it is listed again.
+            return state.models.first { $0.id == id }
+                ?? ModelInfo(
+                    id: id, created: entry["created"]?.int, ownedBy: entry["owned_by"]?.string)
         }
         askForAbilities()
     }
 
-    /// `/api/tags` does not know what a chat template adds (wire notes of Ollama, section 5), so each model is asked
-    /// for, once.
+    /// `/api/tags` does not know what a chat template adds (wire notes of Ollama, section 5), so
+    /// each model is asked for, once.
     private func askForAbilities() {
         guard found.kind == .ollama else { return finish(problem: nil) }
         let names = found.models.map(\.id)
@@ -179,7 +183,7 @@ final class Probe {
                 // Not knowing is a state of its own; it is asked again in the next round.
                 let json = try? JSONText(body)
             {
-                found.capabilities[model] = OllamaCapabilities(showing: json, version: version)
+                found.capabilities[model] = OllamaCapabilities(show: json, version: version)
             }
             askForNextAbility()
         }
@@ -197,7 +201,8 @@ final class Probe {
         let previous = fetch
         // The previous fetch may be the one whose callback we are in.
         loop.afterThisTurn { _ = previous }
-        fetch = Fetch(on: loop, to: found.addresses, request, within: patience, completion: completion)
+        fetch = Fetch(
+            on: loop, to: found.addresses, request, within: patience, completion: completion)
         fetch?.start()
     }
 

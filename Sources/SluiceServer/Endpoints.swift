@@ -16,8 +16,8 @@ enum Endpoint: Equatable {
     case ready
     case about
 
-    /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a trailing slash is
-    /// not.
+    /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a
+    /// trailing slash is not.
     init?(path: String) {
         switch path {
         case "/": self = .about
@@ -81,7 +81,8 @@ extension Worker {
     func answer(_ incoming: IncomingRequest) {
         let method = incoming.exchange.method
         guard let endpoint = Endpoint(path: incoming.path) else {
-            // A preflight for `*` or for any path is answered: the browser asks before the page can be told 404.
+            // A preflight for `*` or for any path is answered: the browser asks before the page can
+            // be told 404.
             if method == .options { return respond(incoming, access.preflight(incoming)) }
             return refuse(
                 incoming,
@@ -161,7 +162,8 @@ extension Worker {
         let models = fleet.routes.listing { access.allows(model: $0, for: incoming.exchange) }
         let found = models.first { $0.id == id } ?? models.first { $0.id == id + ":latest" }
         guard let found else {
-            return refuse(incoming, APIError.modelNotFound(id, nearest: nearestModels(id, incoming)))
+            return refuse(
+                incoming, APIError.modelNotFound(id, nearest: nearestModels(id, incoming)))
         }
         var json: [UInt8] = []
         append(found, to: &json)

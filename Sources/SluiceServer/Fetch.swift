@@ -25,7 +25,8 @@ final class Fetch: CallObserver {
     private var completion: ((FetchResult) -> Void)?
 
     init(
-        on loop: Loop, to addresses: [SocketAddress], _ request: CallRequest, within limit: Duration,
+        on loop: Loop, to addresses: [SocketAddress], _ request: CallRequest,
+        within limit: Duration,
         completion: @escaping (FetchResult) -> Void
     ) {
         self.completion = completion

@@ -63,7 +63,9 @@ struct Greeting {
             case .some(let url): url
             case nil: "http://127.0.0.1:8484"
             }
-        return ["Models: \(shown)", "Try it:", "  curl -N \(target)/v1/chat/completions -d '\(body)'"]
+        return [
+            "Models: \(shown)", "Try it:", "  curl -N \(target)/v1/chat/completions -d '\(body)'",
+        ]
     }
 }
 
@@ -78,5 +80,7 @@ extension BackendState {
 
 extension SocketAddress {
     /// As clients write it.
-    fileprivate var url: String { description.hasPrefix("unix:") ? description : "http://\(description)" }
+    fileprivate var url: String {
+        description.hasPrefix("unix:") ? description : "http://\(description)"
+    }
 }

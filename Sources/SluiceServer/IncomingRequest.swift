@@ -31,7 +31,8 @@ struct IncomingRequest {
 struct RequestIDs {
     private var state: UInt64
 
-    /// Different seeds give different ids; 64 random bits are enough, since ids are names and not secrets.
+    /// Different seeds give different ids; 64 random bits are enough, since ids are names and not
+    /// secrets.
     init(seed: UInt64) { state = seed }
 
     mutating func accept(_ offered: String?) -> String {

@@ -14,8 +14,8 @@ public struct StartError: Error, Sendable {
 
 /// One Sluice. It runs in the foreground until a signal ends it.
 ///
-/// The first worker runs on the calling thread and leads: it alone asks the backends and hears signals, and tells the
-/// others by mail.
+/// The first worker runs on the calling thread and leads: it alone asks the backends and hears
+/// signals, and tells the others by mail.
 public final class Server {
     private let configuration: Configuration
     /// Whether the backends were not configured but are being looked for.
@@ -173,7 +173,8 @@ public final class Server {
         }
         signals.append(
             SignalSource(on: loop, SIGHUP) { [unowned self] in
-                log.write(.warning, "SIGHUP: reloading is not built yet; restart to change settings")
+                log.write(
+                    .warning, "SIGHUP: reloading is not built yet; restart to change settings")
             })
     }
 
@@ -181,7 +182,10 @@ public final class Server {
         guard !isDraining else { return tellAll(.stop) }
         isDraining = true
         let drain = configuration.timeouts.drain
-        log.write(.info, "stopping: requests that are running may take \(drain.wholeMilliseconds) ms more; a second signal ends them")
+        log.write(
+            .info,
+            "stopping: requests that are running may take \(drain.wholeMilliseconds) ms more; a second signal ends them"
+        )
         tellAll(.drain)
         drainTimer = Timer(on: loop) { [unowned self] in tellAll(.stopSessions) }
         drainTimer?.arm(after: drain)
@@ -208,7 +212,8 @@ public final class Server {
         return generator.next()
     }
 
-    /// A client and its upstream take two descriptors; the rest is for listeners, probes and the log.
+    /// A client and its upstream take two descriptors; the rest is for listeners, probes and the
+    /// log.
     private func raiseDescriptorLimit() {
         let needed = rlim_t(configuration.limits.connections * 2 + 64)
         var limit = rlimit()

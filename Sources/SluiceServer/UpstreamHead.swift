@@ -11,8 +11,9 @@ struct RequestIdentity: Sendable {
     var traceparent: String?
 }
 
-/// The head of a request to `backend`. Nothing of the client's head goes upstream but its trace: not its key, `Origin`,
-/// cookies, nor `X-Conversation-Id`, which makes llama-server ignore disconnects.
+/// The head of a request to `backend`. Nothing of the client's head goes upstream but its trace:
+/// not its key, `Origin`, cookies, nor `X-Conversation-Id`, which makes llama-server ignore
+/// disconnects.
 func upstreamHead(
     _ method: String, _ path: String, to backend: BackendSettings, bodyLength: Int? = nil,
     accept: String, identity: RequestIdentity? = nil

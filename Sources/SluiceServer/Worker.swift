@@ -26,8 +26,8 @@ enum WorkerMessage: Sendable {
 final class Worker {
     let loop: Loop
     let configuration: Configuration
-    /// Chunks on their way out, framed as events; and as lines, for completions that are assembled. Used within one
-    /// turn, so all sessions share them.
+    /// Chunks on their way out, framed as events; and as lines, for completions that are assembled.
+    /// Used within one turn, so all sessions share them.
     var events = ChunkSink(framing: .serverSentEvents, headroom: ChunkFraming.headroom)
     var lines = ChunkSink(framing: .lines, headroom: 0)
 
@@ -143,8 +143,6 @@ final class Worker {
         switch refusal {
         case .request(let refusal):
             error = APIError(ErrorCode(rawValue: refusal.code) ?? .badRequest, refusal.message)
-        case .requestTimeout:
-            error = APIError(.requestTimeout, "The request did not arrive in time.")
         case .overloaded:
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
@@ -204,7 +202,8 @@ final class Worker {
             return (
                 .upstreamProtocol,
                 APIError(
-                    .upstreamProtocol, "The backend '\(name)' broke its stream off with: \(excerpt)")
+                    .upstreamProtocol, "The backend '\(name)' broke its stream off with: \(excerpt)"
+                )
             )
         case .frameTooLong(let limit):
             return (

@@ -30,7 +30,8 @@ struct Program {
         case .version:
             print("sluice \(Version.number)")
             return .fine
-        case .top: return fail(.failed, "sluice top is not built yet; the log has a line for each request")
+        case .top:
+            return fail(.failed, "sluice top is not built yet; the log has a line for each request")
         case .models, .serve: return withConfiguration(options)
         }
     }

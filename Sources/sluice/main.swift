@@ -1,4 +1,5 @@
-// The program's first line. Top-level code is bound to the main actor, so there is no more of it than this.
+// The program's first line. Top-level code is bound to the main actor, so there is no more of it
+// than this.
 
 import Glibc
 

@@ -1,4 +1,5 @@
-// The closed list of codes against the table clients are promised, and the body errors are written in.
+// The closed list of codes against the table clients are promised, and the body errors are written
+// in.
 
 import Chat
 import JSON

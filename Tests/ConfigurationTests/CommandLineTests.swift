@@ -51,7 +51,7 @@ func options(_ line: String) throws(CommandLineError) -> CommandLineOptions {
         ("--check=yes", "--check takes no value; write only --check"),
         ("--log xml", "--log: \"xml\" is not known; write text or json"),
         ("--workers 0", "--workers: 0 is out of range; write 1 to 256"),
-        ("--workers two", "--workers: \"two\" is not a whole number"),
+        ("--workers two", "--workers: \"two\" is not a whole number; write digits only"),
         (
             "--backend vllm=http://a",
             "--backend: \"vllm\" is not known; write llama-server, ollama, "

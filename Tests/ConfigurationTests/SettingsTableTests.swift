@@ -162,7 +162,8 @@ import Testing
         .joined(separator: "\n")
     }
 
-    /// The node at a path of the table: of lists the first element, of maps of names the first entry.
+    /// The node at a path of the table: of lists the first element, of maps of names the first
+    /// entry.
     private func find(_ name: String, in root: Node) -> Node? {
         var node = root
         for part in name.split(separator: ".") {

@@ -40,6 +40,11 @@ import Testing
                 == "\"\(text)\" is not a size; write it like 512, 64KiB, 16MiB or 1GiB")
     }
 
+    @Test func theLongestDurationsAreWrittenToo() throws {
+        #expect(durationText(try parseDuration("9000000000000000")) == "9000000000000000s")
+        #expect(durationText(.seconds(Int64.max)) == "9223372036854775807s")
+    }
+
     @Test func aFoundValueIsShownShortAndPlain() {
         #expect(quoted("a\nb") == "\"a?b\"")
         #expect(quoted(String(repeating: "x", count: 61)).hasSuffix("x…\""))
@@ -128,6 +133,8 @@ import Testing
         ("https://box/llm/", "box", 443, "/llm", "box"),
         ("https://box/llm/v1", "box", 443, "/llm", "box"),
         ("https://box/v1/", "box", 443, "", "box"),
+        ("https://box/llm//v1/", "box", 443, "/llm", "box"),
+        ("https://box/@me", "box", 443, "/@me", "box"),
     ])
     func aURLIsTakenApart(
         _ text: String, _ host: String, _ port: Int, _ prefix: String, _ hostField: String
@@ -161,11 +168,10 @@ import Testing
             "\"http://box:99999\" has no host and port; write it like "
                 + "http://127.0.0.1:8080"
         ),
-        ("http://me:secret@box", "a URL with a user or password; put the secret into key"),
+        ("http://me:secret@box", "is a URL with a user or password; put the secret into key"),
         (
             "http://box/?a=1",
-            "\"http://box/?a=1\" has a query or fragment; leave out what follows "
-                + "the path"
+            "has a query or fragment; write only \"http://box/\""
         ),
         ("http://box/ä", "\"http://box/ä\" has characters that must be percent-encoded"),
     ])
@@ -181,7 +187,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (nil, "http://127.0.0.1:11434"), ("", "http://127.0.0.1:11434"),
+        (nil, "http://127.0.0.1:11434"), (" \"box:9\" ", "http://box:9"),
+        ("", "http://127.0.0.1:11434"),
         ("0.0.0.0", "http://127.0.0.1:11434"), ("0.0.0.0:9", "http://127.0.0.1:9"),
         (":9", "http://127.0.0.1:9"), ("box", "http://box:11434"), ("box:9", "http://box:9"),
         ("http://box", "http://box"), ("https://box/x/", "https://box/x"),

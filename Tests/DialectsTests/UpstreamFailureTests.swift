@@ -1,4 +1,5 @@
-// What a backend's failure becomes, from recorded answers of real servers and from what others are known to say.
+// What a backend's failure becomes, from recorded answers of real servers and from what others are
+// known to say.
 
 import Chat
 import Dialects

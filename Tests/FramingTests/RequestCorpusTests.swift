@@ -1,3 +1,5 @@
+// The corpus of requests in Tests/Fixtures/requests, each refused or framed exactly.
+
 import Framing
 import TestSupport
 import Testing

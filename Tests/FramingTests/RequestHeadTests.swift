@@ -1,3 +1,5 @@
+// What a checked head says, and how it is rewritten.
+
 import Framing
 import HTTPTypes
 import Testing

@@ -1,3 +1,5 @@
+// Mutated requests against a second, naive reader.
+
 import Framing
 import HTTPTypes
 import TestSupport
@@ -46,11 +48,13 @@ import Testing
     func whateverIsLetThroughReadsTheSameToAnotherParser(_ table: String) throws {
         var random = SplitMix(seed: 0x6A7E)
         var accepted = 0
+        // Most spoiled requests are refused, so those that were good get the greater part.
         let cases = try requestCases(in: table)
-        for _ in 0..<(2500 / cases.count + 1) {
-            for request in cases {
+        let good = cases.filter { $0.expected.allSatisfy { $0.first == UInt8(ascii: "=") } }
+        for round in 0...(800 / good.count) {
+            for request in round == 0 ? cases : good {
                 var bytes = request.bytes
-                for _ in 0...Int.random(in: 0..<3, using: &random) { Self.mutate(&bytes, &random) }
+                for _ in 0..<Int.random(in: 1...2, using: &random) { Self.mutate(&bytes, &random) }
                 let whole = RequestRun([bytes], limits: corpusLimits)
                 let pieces = Self.cut(bytes, &random)
                 let cut = RequestRun(pieces, limits: corpusLimits)
@@ -67,7 +71,7 @@ import Testing
             }
         }
         // Mutations that are all refused would test nothing.
-        #expect(accepted > 20)
+        #expect(accepted > 30)
     }
 
     /// Lays what was let through beside what a plain parser reads from the same bytes.

@@ -1,3 +1,5 @@
+// Every refusal has a status, a code and words that help.
+
 import Framing
 import Testing
 

@@ -1,4 +1,4 @@
-// JSON: the scanner agrees with the reference grammar, and what it accepts can be walked and written.
+// JSON: the scanner agrees with the reference grammar; what it accepts can be walked and written.
 // needs: Tests/JSONTests/ReferenceGrammar.swift
 
 import JSON
@@ -8,16 +8,16 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = input(start, count)
     do {
         let value = try JSONText(bytes, depthLimit: 64)
-        precondition(ReferenceGrammar.accepts(bytes), "accepted, but is no JSON")
+        require(ReferenceGrammar.accepts(bytes), "accepted, but is no JSON")
         walk(value)
         var escaped: [UInt8] = []
         escaped.appendEscapingLineSeparators(bytes.span)
         // Outside of strings there are no line separators, so it must still be JSON.
-        precondition((try? JSONText(escaped, depthLimit: 64)) != nil, "broken by escaping")
+        require((try? JSONText(escaped, depthLimit: 64)) != nil, "broken by escaping")
     } catch JSONError.tooDeep {
         // The reference knows no limit.
     } catch {
-        precondition(!ReferenceGrammar.accepts(bytes), "refused, but is JSON")
+        require(!ReferenceGrammar.accepts(bytes), "refused, but is JSON")
     }
     return 0
 }
@@ -31,8 +31,8 @@ private func walk(_ value: JSONText) {
     value.elements.forEach(walk)
     _ = (value.int, value.double, value.bool, value.isNull)
     guard let text = value.string else { return }
-    precondition(value.isString(text))
+    require(value.isString(text), "is not its own text")
     var written: [UInt8] = []
     written.appendJSONString(text)
-    precondition((try? JSONText(written))?.decodedBytes == Array(text.utf8), "not read back")
+    require((try? JSONText(written))?.decodedBytes == Array(text.utf8), "not read back")
 }

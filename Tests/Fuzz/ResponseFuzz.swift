@@ -12,27 +12,27 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         check(whole, size: count)
         for pieces in cuts {
             let answer = Answer(pieces, headLimit: 1024, isHEAD: isHEAD)
-            precondition(answer == whole, "answers differ")
+            require(answer == whole, "answers differ")
         }
     }
     return 0
 }
 
 private func check(_ answer: Answer, size: Int) {
-    precondition(answer.body.count <= size)
-    precondition(!(answer.isEnded && answer.refusal != nil), "refused after its end")
-    precondition(!answer.mayReuse || answer.isEnded && answer.leftover == 0, "reused too early")
+    require(answer.body.count <= size, "a body out of nothing")
+    require(!(answer.isEnded && answer.refusal != nil), "refused after its end")
+    require(!answer.mayReuse || answer.isEnded && answer.leftover == 0, "reused too early")
     guard let head = answer.head else {
-        precondition(answer.body.isEmpty && !answer.isEnded, "a body without a head")
+        require(answer.body.isEmpty && !answer.isEnded, "a body without a head")
         return
     }
-    precondition((200...599).contains(head.status))
+    require((200...599).contains(head.status), "status")
     if case .length(let length) = head.body {
-        precondition(answer.body.count <= length)
-        precondition(answer.isEnded == (answer.body.count == length))
+        require(answer.body.count <= length, "a body too long")
+        require(answer.isEnded == (answer.body.count == length), "the wrong end")
     }
     for field in head.fields {
         let clean = field.value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
-        precondition(!field.name.isEmpty && clean, "a control byte got through")
+        require(!field.name.isEmpty && clean, "a control byte got through")
     }
 }

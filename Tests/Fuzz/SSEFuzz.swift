@@ -10,9 +10,9 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     // One limit a run keeps runs short; a low one is reached by short inputs.
     let limit = [16, 40, 4096][count % 3]
     let whole = events([bytes], limit: limit)
-    for pieces in cuts { precondition(events(pieces, limit: limit) == whole, "events differ") }
+    for pieces in cuts { require(events(pieces, limit: limit) == whole, "events differ") }
     let all = lines([bytes], limit: limit)
-    for pieces in cuts { precondition(lines(pieces, limit: limit) == all, "lines differ") }
+    for pieces in cuts { require(lines(pieces, limit: limit) == all, "lines differ") }
     return 0
 }
 
@@ -20,7 +20,7 @@ private func events(_ pieces: [[UInt8]], limit: Int) -> [String] {
     var decoder = SSEDecoder(limit: limit)
     var found: [String] = []
     func note(_ item: SSEItem, _ name: Span<UInt8>, _ data: Span<UInt8>) {
-        precondition(name.count + data.count <= limit + 1, "longer than allowed")
+        require(name.count + data.count <= limit + 1, "longer than allowed")
         found.append("\(item) \(text(name)) \(text(data))")
     }
     do {
@@ -36,7 +36,7 @@ private func lines(_ pieces: [[UInt8]], limit: Int) -> [String] {
     var splitter = LineSplitter(limit: limit)
     var found: [String] = []
     func note(_ line: Span<UInt8>) {
-        precondition(line.count <= limit, "longer than allowed")
+        require(line.count <= limit, "longer than allowed")
         found.append(text(line))
     }
     do {

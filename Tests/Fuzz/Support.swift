@@ -1,4 +1,6 @@
-// What the fuzz targets share: the input as an array, and ways to cut it.
+// What the fuzz targets share: the input as an array, ways to cut it, and the cry when it fails.
+
+import Glibc
 
 /// The bytes libFuzzer hands over, copied, so that reading past their end is found.
 func input(_ start: UnsafePointer<UInt8>, _ count: Int) -> [UInt8] {
@@ -18,4 +20,12 @@ func someCuts(of bytes: [UInt8]) -> [[[UInt8]]] {
         }
         return pieces
     }
+}
+
+/// Stops the run, which libFuzzer takes for a crash, unless `condition` holds. Unlike a failed
+/// `precondition` of an optimised build it says which promise was broken.
+func require(_ condition: Bool, _ promise: StaticString) {
+    guard !condition else { return }
+    _ = write(2, promise.utf8Start, promise.utf8CodeUnitCount)
+    abort()
 }

@@ -1,3 +1,5 @@
+// The value of Host, taken apart.
+
 import HTTPTypes
 import Testing
 

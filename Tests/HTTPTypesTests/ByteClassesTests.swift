@@ -1,3 +1,5 @@
+// The byte classes of RFC 9110, byte by byte.
+
 import HTTPTypes
 import Testing
 

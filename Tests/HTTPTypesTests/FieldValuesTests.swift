@@ -1,3 +1,5 @@
+// Lists and numbers in field values.
+
 import HTTPTypes
 import Testing
 

@@ -1,3 +1,5 @@
+// Methods, statuses and header fields.
+
 import HTTPTypes
 import Testing
 

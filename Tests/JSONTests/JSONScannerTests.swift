@@ -1,3 +1,5 @@
+// The grammar of RFC 8259, accepted and refused.
+
 import JSON
 import Testing
 

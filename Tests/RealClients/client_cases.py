@@ -63,12 +63,6 @@ def simple_paths(stage):
         expect(head.status == 200 and head.body == b"", f"HEAD {path}: {head.status} {head.body[:80]}")
 
 
-@case("an operator's pages: backends, metrics")
-def operator_paths(stage):
-    for path in ("/v1/backends", "/metrics"):
-        expect(fetch(stage.main()[1], "GET", path).status == 200, f"GET {path}")
-
-
 @case("a browser's preflight is answered without a key, errors carry CORS headers too")
 def preflight(stage):
     url, origin = stage.main()[1], {"Origin": "http://localhost:3000"}

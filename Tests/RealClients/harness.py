@@ -299,7 +299,7 @@ def run_cases(stage, only=None):
 
 
 def dump_logs(stage):
+    """The last lines of each Sluice, for whoever looks for the reason of a failure."""
     for process in stage.processes:
-        tail = process.said()[-1500:]
-        if process.name.startswith("sluice") and tail:
-            print(f"--- {process.name}\n{tail}", file=sys.stderr)
+        if process.name.startswith("sluice"):
+            print(f"--- {process.name}", *process.said().splitlines()[-6:], sep="\n", file=sys.stderr)

@@ -4,7 +4,8 @@ import Configuration
 import Routing
 import Testing
 
-/// A table over backends that are written as `name` or, for one that is down, `name!`, with the ids of their models.
+/// A table over backends that are written as `name` or, for one that is down, `name!`, with the ids
+/// of their models.
 func table(
     _ backends: KeyValuePairs<String, [String]>, kind: BackendKind = .llamaServer,
     _ change: (inout Configuration) -> Void = { _ in }
@@ -81,6 +82,14 @@ func text(_ resolution: Resolution) -> String {
         }
     }
 
+    @Test func elsewhereTheTwoSpellingsAreTwoModels() {
+        let capped = rule("llama3") { $0.drop = ["seed"] }
+        let table = table(["gpu": ["llama3", "llama3:latest"]]) { $0.models = [capped] }
+        let route = Route(
+            backend: "gpu", upstreamModel: "llama3:latest", clientModel: "llama3:latest")
+        #expect(table.resolve("llama3:latest") == .routes([route]))
+    }
+
     @Test func anAliasThatABackendListsComesAfterARealName() {
         let gpu = BackendModels(
             name: "gpu", kind: .llamaServer, isUp: true,
@@ -125,7 +134,8 @@ func text(_ resolution: Resolution) -> String {
         #expect(text(table.resolve("gpt-4o")) == "gpu/qwen3")
         #expect(text(table.resolve("claude")) == "gpu/gpt-oss")
         // A model that is there is meant, whatever the patterns say.
-        #expect(text(table.resolve("gpt-oss")) == "gpu/gpt-oss")
+        let plain = Route(backend: "gpu", upstreamModel: "gpt-oss", clientModel: "gpt-oss")
+        #expect(table.resolve("gpt-oss") == .routes([plain]))
     }
 
     @Test func aPatternThatLeadsNowhereElseIsARuleForModelsOfSuchNames() {
@@ -203,6 +213,12 @@ func text(_ resolution: Resolution) -> String {
     @Test func aDefaultThatNobodyHasIsUnknown() {
         let table = table(["gpu": ["qwen3"]]) { $0.defaultModel = "qwen4" }
         #expect(text(table.resolve(nil)) == "unknown qwen4: qwen3")
+    }
+
+    @Test func aDefaultThatTheClientMayNotUseIsNoDefaultForIt() {
+        let table = table(["gpu": ["a", "b", "c"]]) { $0.defaultModel = "b" }
+        #expect(text(table.resolve(nil) { $0 != "b" }) == "no model named")
+        #expect(text(table.resolve(nil) { $0 == "c" }) == "gpu/c")
     }
 
     @Test func aClientThatMayUseOneNameMeansThatOne() {

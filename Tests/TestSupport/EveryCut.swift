@@ -1,8 +1,10 @@
 // Hands the same bytes to a decoder in every way a network may cut them.
 
-/// Runs `body` with `bytes` cut into pieces: whole, byte by byte, with each single cut, and with seeded random cuts.
+/// Runs `body` with `bytes` cut into pieces: whole, byte by byte, with each single cut, and with
+/// seeded random cuts.
 ///
-/// For inputs over `singleCutLimit` bytes the single cuts are sampled, so that long transcripts stay quick.
+/// For inputs over `singleCutLimit` bytes the single cuts are sampled, so that long transcripts
+/// stay quick.
 public func forEveryCut(
     of bytes: [UInt8], singleCutLimit: Int = 4096, _ body: ([[UInt8]]) throws -> Void
 ) rethrows {

@@ -60,7 +60,7 @@ import Testing
     @Test(arguments: Project.swiftFiles)
     func whatIsLeftToDoHasAReason(_ file: ProjectFile) {
         for (number, line) in linesOf(SwiftText(file.bytes).comments).enumerated() {
-            for mark in ["TODO", "FIXME", "XXX"] where line.contains(mark) {
+            for mark in ["TODO", "FIXME"] where line.contains(mark) {
                 let reason = line.firstRange(of: mark).map { line[$0.upperBound...] } ?? ""
                 let isExplained = mark == "TODO" && reason.hasPrefix(": ") && reason.count > 30
                 #expect(
@@ -100,7 +100,8 @@ import Testing
         "Observability",
     ]
 
-    /// No clock, file, socket, environment or random number: without libc there is none to be had but the last.
+    /// No clock, file, socket, environment or random number: without libc there is none to be had
+    /// but the last.
     @Test(arguments: Project.sources.filter { pure.contains($0.target) })
     func pureTargetsStayPure(_ file: ProjectFile) {
         for line in linesOf(SwiftText(file.bytes).code) {
@@ -118,7 +119,10 @@ import Testing
     @Test(arguments: Project.sources)
     func rawPointersStayOutOfPublicDeclarations(_ file: ProjectFile) {
         let lines = linesOf(SwiftText(file.bytes).code)
-        for (number, line) in lines.enumerated() where line.isPublicDeclaration {
+        // The one seam between the two targets that see libevent.
+        let seam = file.path == "Sources/EventLoop/Loop.swift" ? "package let " : "none"
+        for (number, line) in lines.enumerated()
+        where line.isPublicDeclaration && !line.contains(seam) {
             // A signature goes on until its body, or until its parentheses are closed.
             var signature = line
             var next = number + 1

@@ -1,7 +1,8 @@
-// A Swift source file taken apart just enough for the rules: code, comments and strings told from each other, functions
-// measured.
+// A Swift source file taken apart just enough for the rules: code, comments and strings told from
+// each other, functions measured.
 
-/// The bytes of a Swift file in two copies of equal length: in each, what belongs to the other is blank.
+/// The bytes of a Swift file in two copies of equal length: in each, what belongs to the other is
+/// blank.
 ///
 /// `code` holds neither comments nor the contents of strings (but what is interpolated into them);
 /// `comments` holds nothing else. Line ends stay in both.
@@ -146,7 +147,8 @@ extension SwiftText {
         return found
     }
 
-    /// The closing brace of the declaration that begins at `start`; nil for a requirement of a protocol.
+    /// The closing brace of the declaration that begins at `start`; nil for a requirement of a
+    /// protocol.
     private func bodyEnd(from start: Int) -> Int? {
         var parentheses = 0
         var braces = 0
@@ -168,7 +170,8 @@ extension SwiftText {
         return nil
     }
 
-    /// Whether the line after a line end begins something new, so that no body belongs to what was before.
+    /// Whether the line after a line end begins something new, so that no body belongs to what was
+    /// before.
     private func declarationEnds(after index: Int) -> Bool {
         let rest = code[(index + 1)...].drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
         let continued = ["where", "{", "->", "throws", "async", "rethrows"]

@@ -3,7 +3,11 @@
 import Chat
 import JSON
 
-/// Turns OpenAI's messages into Ollama's: content as one string, images beside it, arguments as objects.
+/// Turns OpenAI's messages into Ollama's: content as one string, images beside it, arguments as
+/// objects.
+///
+/// Text and images are sent from where they lie in the client's body, still escaped: a JSON string
+/// may be cut out of one text and set into another as it is.
 struct OllamaRequestMessages {
     private let target: RequestTarget
     private(set) var body: RequestBody
@@ -37,8 +41,8 @@ struct OllamaRequestMessages {
         reportIgnored(fields, role)
     }
 
-    /// The members of an object by name, in one walk: an image may be megabytes. Null means absent, and of duplicate keys
-    /// the last one counts.
+    /// The members of an object by name, in one walk: an image may be megabytes. Null means absent,
+    /// and of duplicate keys the last one counts.
     private static func fields(of object: JSONText) -> [String: JSONText] {
         var fields: [String: JSONText] = [:]
         for member in object.members {
@@ -47,7 +51,8 @@ struct OllamaRequestMessages {
         return fields
     }
 
-    /// Ollama's roles. Its templates pass over a role they do not name without a word, so others are refused.
+    /// Ollama's roles. Its templates pass over a role they do not name without a word, so others
+    /// are refused.
     private func role(_ role: String, _ path: String) throws(APIError) -> String {
         switch role {
         case "developer": return target.keepsDeveloperRole ? role : "system"
@@ -68,6 +73,7 @@ struct OllamaRequestMessages {
         body.append(client: thinking.range)
     }
 
+    /// Which call a result answers. Frameworks send the id only, templates want the name.
     private mutating func writeToolResult(_ fields: [String: JSONText]) {
         let id = fields["tool_call_id"]
         if let id {
@@ -79,12 +85,15 @@ struct OllamaRequestMessages {
         body.append(client: name.range)
     }
 
+    /// Names the fields nothing was made of, in the alphabet's order, so that the same request has
+    /// the same report.
     private mutating func reportIgnored(_ fields: [String: JSONText], _ role: String) {
         for (name, value) in fields.sorted(by: { $0.key < $1.key }) where !isEmptyValue(value) {
             switch name {
             case "role", "content", "tool_calls", "function_call", "reasoning_content", "reasoning",
                 "refusal":
                 continue
+            // Beside anything but a result these two have no place in Ollama's messages.
             case "name" where role == "tool", "tool_call_id" where role == "tool": continue
             default: ignored.insert("messages.\(name)")
             }
@@ -94,6 +103,8 @@ struct OllamaRequestMessages {
 
 // Content.
 extension OllamaRequestMessages {
+    /// `content`, an empty one too: only the recorded version is known to do without (wire notes,
+    /// section 3).
     private mutating func writeContent(
         _ fields: [String: JSONText], _ path: String
     ) throws(APIError) {
@@ -128,6 +139,7 @@ extension OllamaRequestMessages {
         writeImages(images)
     }
 
+    /// `images` stands behind the text, whatever order the parts had: Ollama knows no other.
     private mutating func writeImages(_ images: [Range<Int>]) {
         for (index, image) in images.enumerated() {
             body.append(index == 0 ? #","images":[""# : #",""#)
@@ -160,6 +172,8 @@ extension OllamaRequestMessages {
         return data
     }
 
+    /// Where the base64 data of a sound lies. Ollama takes sounds among the images (wire notes,
+    /// section 6.1).
     private func sound(
         _ part: [String: JSONText], _ path: String
     ) throws(APIError) -> Range<Int> {
@@ -172,7 +186,8 @@ extension OllamaRequestMessages {
         return data.contents
     }
 
-    /// Where the data of `data:image/png;base64,DATA` lies. It stays escaped as it is: some clients write `\/`.
+    /// Where the data of `data:image/png;base64,DATA` lies. It stays escaped as it is: some clients
+    /// write `\/`.
     private static func base64(ofDataURL url: JSONText) -> Range<Int>? {
         let text = url.source[url.contents]
         // The part before the comma is short; more than this is no media type.
@@ -185,6 +200,7 @@ extension OllamaRequestMessages {
 
 // Calls.
 extension OllamaRequestMessages {
+    /// The calls an assistant made, each remembered by its id for the result that follows.
     private mutating func writeToolCalls(_ calls: [JSONText], _ path: String) throws(APIError) {
         for (index, call) in calls.enumerated() {
             let path = "\(path).tool_calls[\(index)]"
@@ -214,6 +230,7 @@ extension OllamaRequestMessages {
         body.append("]")
     }
 
+    /// `"function":{…}}`, up to the end of the call.
     private mutating func writeFunction(
         _ name: JSONText, _ arguments: JSONText?, _ path: String
     ) throws(APIError) {
@@ -228,8 +245,8 @@ extension OllamaRequestMessages {
         body.append("}}")
     }
 
-    /// The object that a string of arguments says. Nothing, or only white space, says `{}`: some clients send that for
-    /// a call without arguments.
+    /// The object that a string of arguments says. Nothing, or only white space, says `{}`: some
+    /// clients send that for a call without arguments.
     private static func object(_ arguments: JSONText?, _ path: String) throws(APIError) -> [UInt8] {
         let text = arguments?.decodedBytes ?? []
         let isBlank = text.allSatisfy { [0x20, 0x09, 0x0A, 0x0D].contains($0) }

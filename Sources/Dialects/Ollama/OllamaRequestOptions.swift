@@ -7,8 +7,9 @@ import JSON
 extension OllamaRequestWriter {
     /// `think`, from Ollama's own field or from `reasoning_effort`.
     ///
-    /// Asking a model without thoughts to think is a 400, and asking one with thoughts for nothing leaves them on
-    /// (wire notes, section 3). So it is sent only where `/api/show` names the capability; `false` is always taken.
+    /// Asking a model without thoughts to think is a 400, and asking one with thoughts for nothing
+    /// leaves them on (wire notes, section 3). So it is sent only where `/api/show` names the
+    /// capability; `false` is always taken.
     mutating func writeThink() throws(APIError) {
         let think = parameters["think"]
         let effort = parameters["reasoning_effort"]
@@ -64,7 +65,8 @@ extension OllamaRequestWriter {
     /// Fields of the native request that clients and routes may use as they are.
     private static let extensions: Set<String> = ["keep_alive", "truncate", "shift"]
 
-    /// What goes into `options` under its own name. Those that OpenAI does not know are llama-server's and Ollama's.
+    /// What goes into `options` under its own name. Those that OpenAI does not know are
+    /// llama-server's and Ollama's.
     private static let optionNames: Set<String> = [
         "frequency_penalty", "presence_penalty", "seed", "temperature", "top_p",
         "draft_num_predict", "main_gpu", "min_p", "mirostat", "mirostat_eta", "mirostat_tau",
@@ -79,8 +81,8 @@ extension OllamaRequestWriter {
         "stream", "stream_options", "think", "tool_choice", "tools", "top_logprobs",
     ]
 
-    /// `keep_alive`; and `truncate` and `shift` as false, so that a prompt that does not fit is an error instead of being
-    /// cut in silence.
+    /// `keep_alive`; and `truncate` and `shift` as false, so that a prompt that does not fit is an
+    /// error instead of being cut in silence.
     mutating func writeExtensions() {
         for entry in parameters.entries
         where Self.extensions.contains(entry.name) && !entry.isOption && !entry.value.isNull {
@@ -94,7 +96,8 @@ extension OllamaRequestWriter {
         if parameters["shift"] == nil { body.append(#","shift":false"#) }
     }
 
-    /// `options`, with nothing in it that neither client nor route asked for: a value sent overrides the Modelfile's.
+    /// `options`, with nothing in it that neither client nor route asked for: a value sent
+    /// overrides the Modelfile's.
     mutating func writeOptions() throws(APIError) {
         var isFirst = true
         for entry in parameters.entries where isOption(entry) {
@@ -128,8 +131,8 @@ extension OllamaRequestWriter {
         body.append(":")
     }
 
-    /// The smallest limit given; `nil` for none, since −1 here would still be capped at ten contexts and 0 runs without
-    /// end (wire notes, section 3).
+    /// The smallest limit given; `nil` for none, since −1 here would still be capped at ten
+    /// contexts and 0 runs without end (wire notes, section 3).
     private func tokenLimit() throws(APIError) -> Int? {
         var smallest: Int?
         for entry in parameters.tokenLimits {
@@ -141,7 +144,8 @@ extension OllamaRequestWriter {
         return smallest
     }
 
-    /// Names what was not sent: OpenAI's fields that Ollama has nothing for, and every field that is not known here.
+    /// Names what was not sent: OpenAI's fields that Ollama has nothing for, and every field that
+    /// is not known here.
     mutating func reportIgnored() {
         for entry in parameters.entries where !isEmptyValue(entry.value) && !isOption(entry) {
             if Self.handled.contains(entry.name) { continue }

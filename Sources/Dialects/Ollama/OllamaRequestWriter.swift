@@ -3,7 +3,8 @@
 import Chat
 import JSON
 
-/// Builds the native request: wire notes of Ollama, sections 3 (what it takes) and 6.1 (what its own `/v1` loses).
+/// Builds the native request: wire notes of Ollama, sections 3 (what it takes) and 6.1 (what its
+/// own `/v1` loses).
 struct OllamaRequestWriter {
     let request: ChatRequest
     let target: RequestTarget
@@ -21,6 +22,7 @@ struct OllamaRequestWriter {
     /// The request. The writer is spent afterwards.
     consuming func write() throws(APIError) -> UpstreamRequest {
         try refuse()
+        // The order is free; the large parts come early, so that what follows them makes one piece.
         body.append(#"{"model":"#)
         body.append(string: target.upstreamModel)
         body.append(#","stream":true"#)
@@ -57,6 +59,7 @@ struct OllamaRequestWriter {
         }
     }
 
+    /// The messages have a writer of their own, which goes on with this one's body and report.
     private mutating func writeMessages() throws(APIError) {
         body.append(#","messages":["#)
         var messages = OllamaRequestMessages(target, body, ignored)
@@ -108,13 +111,15 @@ struct OllamaRequestWriter {
         _ = try choice.select(from: nil)
     }
 
+    /// `format`. Unknown types are refused: Ollama's own `/v1` passes over them, and the answer
+    /// would be no JSON.
     private mutating func writeFormat() throws(APIError) {
         guard let entry = parameters["response_format"] else { return }
         let format = entry.value
         var schema: JSONText?
         switch format["type"]?.string {
         case "text": return
-        // llama-server's form: a JSON object may come with a schema.
+        // llama-server's form: a JSON object may come with a schema. Ollama has one field for both.
         case "json_object": schema = format["schema"]
         case "json_schema":
             schema = format["json_schema"]?["schema"]
@@ -137,6 +142,7 @@ struct OllamaRequestWriter {
         }
     }
 
+    /// `logprobs`, with the checks OpenAI and llama-server make.
     private mutating func writeLogprobs(withTools hasTools: Bool) throws(APIError) {
         let top = parameters["top_logprobs"]?.value.int ?? 0
         guard parameters["logprobs"]?.value.bool == true else {

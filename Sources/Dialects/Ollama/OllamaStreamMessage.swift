@@ -14,8 +14,8 @@ struct OllamaMessageReader {
 
     /// What a record adds, its finish left out. `record` are its members.
     ///
-    /// The message counts also when the record is the last: engines that forward to llama-server put
-    /// the last text and all tool calls there (wire notes of Ollama, section 3).
+    /// The message counts also when the record is the last: engines that forward to llama-server
+    /// put the last text and all tool calls there (wire notes of Ollama, section 3).
     mutating func delta(of record: [JSONText.Member]) throws(StreamRefusal) -> ChoiceDelta {
         var delta = ChoiceDelta(index: 0, position: 0)
         delta.isRepaired = isRepaired

@@ -28,7 +28,8 @@ struct OpenAIRequestSplice {
     private let members: [JSONText.Member]
     private var items: [Item]
 
-    /// Starts from the fields left after the route's rules: what is not in `parameters` is taken out.
+    /// Starts from the fields left after the route's rules: what is not in `parameters` is taken
+    /// out.
     init(_ body: [UInt8], _ members: [JSONText.Member], _ parameters: RequestParameters) {
         self.body = body
         self.members = members
@@ -68,8 +69,8 @@ struct OpenAIRequestSplice {
 
     /// The changed object.
     ///
-    /// Between two members that were neighbours before, the client's own comma and white space stay; so an object
-    /// without changes comes out as one slice.
+    /// Between two members that were neighbours before, the client's own comma and white space
+    /// stay; so an object without changes comes out as one slice.
     func finish() -> [BodyPart] {
         var output = RequestBody(client: body)
         // A request has `messages`, so there is a first and a last member.

@@ -20,12 +20,14 @@ struct OpenAIRequestWriter {
 
     /// The request. The writer is spent afterwards.
     consuming func write() throws(APIError) -> UpstreamRequest {
+        // Compared first: the usual request leaves without a change here.
         if request.model != target.upstreamModel {
             var name: [UInt8] = []
             name.appendJSONString(target.upstreamModel)
             splice.set("model", [.bytes(name)])
         }
         askForAStream()
+        // A template that does not name the role may drop it, and with it the instructions.
         if !target.keepsDeveloperRole {
             let edits = request.developerRoles.map {
                 OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""system""#.utf8))
@@ -43,8 +45,8 @@ struct OpenAIRequestWriter {
             path: "/v1/chat/completions", body: splice.finish(), ignored: ignored.names)
     }
 
-    /// A client that leaves is noticed only by a stream, and `usage` is what the log counts; so both are always asked
-    /// for, whatever the client wants to see.
+    /// A client that leaves is noticed only by a stream, and `usage` is what the log counts; so
+    /// both are always asked for, whatever the client wants to see.
     private mutating func askForAStream() {
         if request["stream"]?.bool != true { splice.set("stream", "true") }
         guard let options = request["stream_options"] else {
@@ -63,7 +65,8 @@ struct OpenAIRequestWriter {
         }
     }
 
-    /// Not every build of llama-server reads `max_completion_tokens`, so it is sent as `max_tokens` too.
+    /// Not every build of llama-server reads `max_completion_tokens`, so it is sent as `max_tokens`
+    /// too.
     private mutating func limitTokensOfLlamaServer() {
         guard parameters["max_completion_tokens"]?.value.int != nil else { return }
         let limits = ["max_completion_tokens", "max_tokens"].compactMap {
@@ -81,10 +84,11 @@ struct OpenAIRequestWriter {
         }
     }
 
-    /// llama-server reads `tool_choice` as a word and takes an object for "auto" (wire notes, section 3): a named
-    /// function becomes the only tool, and calling one is required.
+    /// llama-server reads `tool_choice` as a word and takes an object for "auto" (wire notes,
+    /// section 3): a named function becomes the only tool, and calling one is required.
     private mutating func chooseTools() throws(APIError) {
         let choice = try ToolChoice(parameters["tool_choice"]?.value)
+        // Sent as it is, and without effect there.
         guard choice != .other else { return ignored.insert("tool_choice") }
         let tools = parameters["tools"]
         guard case .only(_, let isForced) = choice,
@@ -100,6 +104,8 @@ struct OpenAIRequestWriter {
         splice.set("tool_choice", isForced ? #""required""# : #""auto""#)
     }
 
+    /// Names what the backend is known to pass over. It is sent all the same: a newer build may
+    /// know it.
     private mutating func reportIgnored() {
         for entry in parameters.entries {
             guard let rule = FieldRule.named(entry.name),

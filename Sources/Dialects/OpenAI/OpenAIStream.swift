@@ -31,7 +31,8 @@ struct OpenAIStream: Sendable {
             guard !trimmed(data).isEmpty else { return }
             throw failure(in: data)
         case .unterminated:
-            // Some servers leave the last blank line out; else the connection broke inside an event.
+            // Some servers leave the last blank line out; else the connection broke inside an
+            // event.
             do { try take(data, into: &sink) } catch {
                 guard case .malformedFrame = error else { throw error }
                 throw .endedEarly

@@ -172,10 +172,10 @@ extension [JSONText.Member] {
 
 /// The members of an object, of duplicates only the last.
 func uniqueMembers(of object: JSONText) -> [JSONText.Member] {
-    var seen: Set<String> = []
+    var seen: Set<[UInt8]> = []
     let members = object.members
     guard members.count > 1 else { return members }
-    let unique = members.reversed().filter { seen.insert($0.key.string ?? "").inserted }
+    let unique = members.reversed().filter { seen.insert($0.key.decodedBytes).inserted }
     return unique.reversed()
 }
 

@@ -5,9 +5,9 @@ internal import JSON
 
 /// What stands around the text of a token event, as it came and as it leaves.
 ///
-/// An upstream writes the same bytes around every token, until the second changes. So the first such
-/// event is read member by member (`learn`), and each that has the same bytes around one string
-/// (`apply`) needs only that string checked: no allocation, a few dozen nanoseconds.
+/// An upstream writes the same bytes around every token, until the second changes. So the first
+/// such event is read member by member (`learn`), and each that has the same bytes around one
+/// string (`apply`) needs only that string checked: no allocation, a few dozen nanoseconds.
 struct EventTemplate: Sendable {
     private var isLearned = false
     private var upstreamHead: [UInt8] = []

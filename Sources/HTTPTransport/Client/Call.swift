@@ -61,8 +61,9 @@ public struct CallRequest: Sendable {
 
 /// One request to an upstream and its answer.
 ///
-/// Cancelling, or releasing the call, closes the socket whole: an upstream that sees half a close may go on
-/// generating. Pausing leaves the rest of the answer in the kernel, so that TCP slows the upstream down.
+/// Cancelling, or releasing the call, closes the socket whole: an upstream that sees half a close
+/// may go on generating. Pausing leaves the rest of the answer in the kernel, so that TCP slows the
+/// upstream down.
 @safe public final class Call {
     private enum State {
         case connecting
@@ -76,7 +77,9 @@ public struct CallRequest: Sendable {
     /// How many bytes of the first piece are sent.
     private var sentBytes = 0
     private var parser: HTTPResponseParser
-    private weak var observer: (any CallObserver)?
+    /// Held while the call goes on, and let go with its end: a weak reference costs an atomic
+    /// operation for each chunk.
+    private var observer: (any CallObserver)?
     private var state = State.connecting
     private var socket: Socket?
     private var reading: Watch?
@@ -179,7 +182,8 @@ public struct CallRequest: Sendable {
             case .wouldBlock:
                 writing?.start()
                 return
-            // An upstream may answer and close without reading all: the answer tells, so go on reading.
+            // An upstream may answer and close without reading all: the answer tells, so go on
+            // reading.
             case .ended, .failed: pieces = []
             }
         }
@@ -222,9 +226,7 @@ public struct CallRequest: Sendable {
                 hasAnswer = true
                 observer?.call(self, received: head)
             case .body(let range): observer?.call(self, received: bytes.extracting(range))
-            case .end:
-                close()
-                observer?.callEnded(self)
+            case .end: close()?.callEnded(self)
             case .refused(let refusal): fail(.malformed(refusal))
             }
         }
@@ -232,9 +234,7 @@ public struct CallRequest: Sendable {
 
     private func upstreamClosed() {
         switch parser.connectionClosed() {
-        case .complete:
-            close()
-            observer?.callEnded(self)
+        case .complete: close()?.callEnded(self)
         case .nothingReceived: fail(.closedBeforeAnswer)
         case .cutInHead, .cutInBody: fail(hasAnswer ? .closedEarly : .closedBeforeAnswer)
         }
@@ -243,17 +243,20 @@ public struct CallRequest: Sendable {
     // MARK: - The end
 
     private func fail(_ failure: CallFailure) {
-        close()
-        observer?.call(self, failed: failure)
+        close()?.call(self, failed: failure)
     }
 
-    /// The one end. The socket closes now, while a watch may be in its own callback: watches stop now and go later.
-    private func close() {
-        if case .over = state { return }
+    /// The one end. Returns who is to hear of it, if anybody still is.
+    @discardableResult
+    private func close() -> (any CallObserver)? {
+        if case .over = state { return nil }
         state = .over
         closeSocket()
+        defer { observer = nil }
+        return observer
     }
 
+    /// The socket closes now. A watch may be in its own callback: watches stop now and go later.
     private func closeSocket() {
         reading?.stop()
         writing?.stop()

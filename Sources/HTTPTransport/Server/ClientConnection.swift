@@ -7,9 +7,10 @@ internal import Glibc
 
 /// One connection from a client.
 ///
-/// The socket is ours alone. evhttp has a bufferevent without a descriptor: we put one canonical request head into its
-/// input, and take what it writes out of its output. So nothing that evhttp would misread ever reaches it, a client
-/// that leaves is seen at once, and a streamed answer goes straight to the socket.
+/// The socket is ours alone. evhttp has a bufferevent without a descriptor: we put one canonical
+/// request head into its input, and take what it writes out of its output. So nothing that evhttp
+/// would misread ever reaches it, a client that leaves is seen at once, and a streamed answer goes
+/// straight to the socket.
 @safe final class ClientConnection {
     /// What the connection is doing.
     private enum Phase {
@@ -17,8 +18,9 @@ internal import Glibc
         case reading
         /// A request is being answered. Bytes that arrive are kept for the next one, up to a bound.
         case replying(Exchange)
-        /// Everything is said; what the client still sends is thrown away until it has read our answer and closed.
-        /// Closing at once would reset the connection and may take the answer with it.
+        /// Everything is said; what the client still sends is thrown away until it has read our
+        /// answer and closed. Closing at once would reset the connection and may take the answer
+        /// with it.
         case lingering
         /// Gone. Late callbacks mean nothing.
         case closed
@@ -40,7 +42,8 @@ internal import Glibc
     private var unread: [UInt8] = []
     /// How many such bytes are kept; the rest waits in the kernel.
     private static let unreadLimit = 16 * 1024
-    /// Set while bytes are being parsed, so that an answer given at once does not start a second parse.
+    /// Set while bytes are being parsed, so that an answer given at once does not start a second
+    /// parse.
     private var isParsing = false
     /// Set by evhttp's callback: the request it parsed.
     var request: UnsafeMutablePointer<evhttp_request>?
@@ -134,7 +137,9 @@ internal import Glibc
             case .refused(let refusal): refuse(.request(refusal))
             }
         }
-        if i < bytes.count, case .replying = phase { unread.append(bytes: bytes.extracting(i..<bytes.count)) }
+        if i < bytes.count, case .replying = phase {
+            unread.append(bytes: bytes.extracting(i..<bytes.count))
+        }
     }
 
     private func take(_ head: RequestHead) {
@@ -190,7 +195,8 @@ internal import Glibc
             case .ended, .failed: return clientLeft()
             }
         }
-        // No room to read on to the end of the stream, but the kernel has told of it, or knows of an error.
+        // No room to read on to the end of the stream, but the kernel has told of it, or knows of
+        // an error.
         if seen.contains(.closed) || socket?.pendingError() != 0 { clientLeft() }
     }
 
@@ -227,7 +233,9 @@ internal import Glibc
     /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
     @inline(__always)
     func write(_ bytes: UnsafeRawBufferPointer) {
-        guard unsafe !bytes.isEmpty, let output = unsafe bufferevent_get_output(stream) else { return }
+        guard unsafe !bytes.isEmpty, let output = unsafe bufferevent_get_output(stream) else {
+            return
+        }
         if unsafe evbuffer_get_length(output) > 0 {
             unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
             return flush()
@@ -319,7 +327,8 @@ internal import Glibc
         discard()
     }
 
-    /// The client has closed, half-closed or reset. In the middle of an answer that means: it does not want it.
+    /// The client has closed, half-closed or reset. In the middle of an answer that means: it does
+    /// not want it.
     private func clientLeft() {
         leave { $0.clientLeft() }
     }
@@ -335,7 +344,8 @@ internal import Glibc
         if case .reading = phase, parser.isIdle, unread.isEmpty { drop() }
     }
 
-    /// Closes at once. The objects go at the end of the turn, since this may be one of their callbacks.
+    /// Closes at once. The objects go at the end of the turn, since this may be one of their
+    /// callbacks.
     func drop() {
         if case .closed = phase { return }
         if case .replying(let exchange) = phase { server.bodyBytes -= exchange.bodyBytes }
@@ -385,8 +395,8 @@ internal import Glibc
         [deadline, requestDeadline, stallDeadline].compactMap { $0 }.min()
     }
 
-    /// The timer is not moved when a deadline moves back, which happens with every read: it fires, sees that it is
-    /// early, and sleeps on.
+    /// The timer is not moved when a deadline moves back, which happens with every read: it fires,
+    /// sees that it is early, and sleeps on.
     private func armDeadlineTimer() {
         guard let next = nextDeadline, let timer = deadlineTimer else { return }
         if !timer.isArmed || timerFires > next {
@@ -403,7 +413,7 @@ internal import Glibc
         if let stall = stallDeadline, stall <= now { return leave { $0.clientStalled() } }
         switch phase {
         case .reading where parser.isIdle: drop()
-        case .reading: refuse(.requestTimeout)
+        case .reading: refuse(.request(parser.isReadingHead ? .headTimedOut : .bodyTimedOut))
         case .lingering: drop()
         case .replying, .closed: return
         }

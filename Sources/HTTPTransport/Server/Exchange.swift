@@ -6,12 +6,13 @@ internal import Framing
 internal import Glibc
 public import HTTPTypes
 
-/// What whoever answers a request wants to hear of the client. All calls come on the loop's thread, and may come in
-/// the middle of a call to the exchange.
+/// What whoever answers a request wants to hear of the client. All calls come on the loop's thread,
+/// and may come in the middle of a call to the exchange.
 public protocol ExchangeObserver: AnyObject {
     /// The client has closed, half-closed or reset its connection. The exchange is over.
     func clientLeft()
-    /// The client has taken nothing for `clientStall`; its connection was dropped. The exchange is over.
+    /// The client has taken nothing for `clientStall`; its connection was dropped. The exchange is
+    /// over.
     func clientStalled()
     /// The client is slower than the answer: stop producing.
     func clientBlocked()
@@ -21,8 +22,8 @@ public protocol ExchangeObserver: AnyObject {
     func replyDelivered()
 }
 
-/// One request, whole, and the means to answer it: at once with `respond`, or bit by bit with `startStream`, `write`
-/// and `finishStream`.
+/// One request, whole, and the means to answer it: at once with `respond`, or bit by bit with
+/// `startStream`, `write` and `finishStream`.
 @safe public final class Exchange {
     /// The request's method.
     public let method: Method
@@ -36,13 +37,14 @@ public protocol ExchangeObserver: AnyObject {
     public var observer: (any ExchangeObserver)?
 
     private let connection: ClientConnection
-    // Valid until `handBack`, or until the connection is dropped: evhttp frees it with the connection. The state below
-    // says which.
+    // Valid until `handBack`, or until the connection is dropped: evhttp frees it with the
+    // connection. The state below says which.
     private let request: UnsafeMutablePointer<evhttp_request>
     private enum State {
         case awaitingReply
         case streaming
-        /// All of the answer is in the output; how it was written decides how the request goes back to evhttp.
+        /// All of the answer is in the output; how it was written decides how the request goes back
+        /// to evhttp.
         case complete(streamed: Bool)
         case over
     }
@@ -65,7 +67,8 @@ public protocol ExchangeObserver: AnyObject {
         target = unsafe evhttp_request_get_uri(request).map { unsafe String(cString: $0) } ?? "/"
     }
 
-    /// The value of a request field, whatever the case of its name; the first one, if there are several.
+    /// The value of a request field, whatever the case of its name; the first one, if there are
+    /// several.
     public func header(_ name: String) -> String? {
         guard isOpen, let value = unsafe evhttp_find_header(request.pointee.input_headers, name)
         else { return nil }
@@ -120,13 +123,15 @@ public protocol ExchangeObserver: AnyObject {
         connection.flush()
     }
 
-    /// Begins a streamed answer with status 200. Its head leaves together with the first bytes, or with `flush`.
+    /// Begins a streamed answer with status 200. Its head leaves together with the first bytes, or
+    /// with `flush`.
     public func startStream(_ fields: [Reply.HeaderLine]) {
         guard case .awaitingReply = state else { return }
         state = .streaming
         if isHTTP10 { keepsConnection = false }
         addFields(fields)
-        // For HTTP/1.0 evhttp leaves framing out; afterwards it must not notice, or it would close the socket's number.
+        // For HTTP/1.0 evhttp leaves framing out; afterwards it must not notice, or it would close
+        // the socket's number.
         if isHTTP10 { unsafe request.pointee.minor = 0 }
         unsafe evhttp_send_reply_start(request, 200, "OK")
         unsafe request.pointee.minor = 1
@@ -138,8 +143,8 @@ public protocol ExchangeObserver: AnyObject {
     /// Sends what waits: the head of a stream without any bytes yet.
     public func flush() { connection.flush() }
 
-    /// Sends a part of a streamed answer. `buffer` begins with `ChunkFraming.headroom` bytes of room, in which the
-    /// chunk's head is written.
+    /// Sends a part of a streamed answer. `buffer` begins with `ChunkFraming.headroom` bytes of
+    /// room, in which the chunk's head is written.
     public func write(_ buffer: inout [UInt8]) {
         guard case .streaming = state else { return }
         send(&buffer, last: false)
@@ -198,17 +203,18 @@ public protocol ExchangeObserver: AnyObject {
         _ = unsafe evhttp_add_header(request.pointee.output_headers, name, value)
     }
 
-    /// Once the head is written, evhttp must not find `Connection: close`: it would close before we have sent.
+    /// Once the head is written, evhttp must not find `Connection: close`: it would close before we
+    /// have sent.
     private func hideConnectionField() {
         _ = unsafe evhttp_remove_header(request.pointee.output_headers, "Connection")
     }
-
 
     private static func reason(_ status: Int) -> String {
         "\(Status(rawValue: status).reasonPhrase)"
     }
 
-    /// Appends a whole answer to a request that no exchange was made of; the connection closes after it.
+    /// Appends a whole answer to a request that no exchange was made of; the connection closes
+    /// after it.
     static func appendClosingReply(_ reply: Reply, to bytes: inout [UInt8]) {
         func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
         add("HTTP/1.1 \(reply.status) \(reason(reply.status))\r\n")

@@ -7,8 +7,9 @@ internal import Glibc
 
 /// Accepts connections and hands every valid request to a handler as an `Exchange`.
 ///
-/// evhttp accepts, parses the canonical head and writes ordinary answers. It never touches a socket: each connection
-/// belongs to a `ClientConnection`, which reads strictly and feeds evhttp one checked request at a time.
+/// evhttp accepts, parses the canonical head and writes ordinary answers. It never touches a
+/// socket: each connection belongs to a `ClientConnection`, which reads strictly and feeds evhttp
+/// one checked request at a time.
 @safe public final class HTTPServer {
     /// What the server is held to.
     public struct Options: Sendable {
@@ -68,10 +69,8 @@ internal import Glibc
 
     /// An answer the server gives itself, before any exchange exists.
     public enum Refusal: Sendable {
-        /// The request breaks a rule of HTTP or a limit.
+        /// The request breaks a rule of HTTP or a limit, or did not arrive in time.
         case request(RequestRefusal)
-        /// The request did not arrive in time.
-        case requestTimeout
         /// Too many connections, or too many bytes of bodies.
         case overloaded
     }
@@ -126,7 +125,8 @@ internal import Glibc
         | EVHTTP_REQ_PUT.rawValue | EVHTTP_REQ_DELETE.rawValue | EVHTTP_REQ_OPTIONS.rawValue
         | EVHTTP_REQ_PATCH.rawValue
 
-    /// Begins to listen; returns the address with its port. `sharesPort` lets several workers listen on one port.
+    /// Begins to listen; returns the address with its port. `sharesPort` lets several workers
+    /// listen on one port.
     @discardableResult
     public func listen(
         on address: SocketAddress, sharesPort: Bool = false
@@ -159,14 +159,16 @@ internal import Glibc
 
     // MARK: - Connections
 
-    /// evhttp asks for a bufferevent inside accept; this is the first we hear of a connection. Its descriptor and its
-    /// evhttp_connection come to be known only when accept has finished, so the rest is done right after it.
+    /// evhttp asks for a bufferevent inside accept; this is the first we hear of a connection. Its
+    /// descriptor and its evhttp_connection come to be known only when accept has finished, so the
+    /// rest is done right after it.
     private static let accepted:
         @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> OpaquePointer? = {
             base, context in
             guard let context = unsafe context else { return nil }
             let server = unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
-            // With this flag evhttp leaves closing the descriptor to the bufferevent, which will not have it.
+            // With this flag evhttp leaves closing the descriptor to the bufferevent, which will
+            // not have it.
             guard
                 let stream = unsafe bufferevent_socket_new(
                     base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
@@ -185,15 +187,16 @@ internal import Glibc
         }
     }
 
-    /// Forgets a connection that has closed. Accepting goes on if it had stopped for want of descriptors.
+    /// Forgets a connection that has closed. Accepting goes on if it had stopped for want of
+    /// descriptors.
     func remove(_ connection: ClientConnection) {
         connections[ObjectIdentifier(connection)] = nil
         guard !isDraining else { return }
         for listener in listeners { listener.resume() }
     }
 
-    /// Lets evhttp parse the canonical head it has just been given; its request, or `nil` if evhttp refuses it, which
-    /// only a bug can cause.
+    /// Lets evhttp parse the canonical head it has just been given; its request, or `nil` if evhttp
+    /// refuses it, which only a bug can cause.
     func parse(for connection: ClientConnection, _ feed: () -> Void) {
         parsing = connection
         feed()

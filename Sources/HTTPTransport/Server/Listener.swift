@@ -88,7 +88,9 @@ internal import Synchronization
                 socket.setOption(Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1)
             }
         }
-        let result = unsafe address.withSystemAddress { unsafe Glibc.bind(socket.descriptor, $0, $1) }
+        let result = unsafe address.withSystemAddress {
+            unsafe Glibc.bind(socket.descriptor, $0, $1)
+        }
         guard result == 0 else { throw error("listen on", address, errno) }
         return socket
     }
