@@ -147,7 +147,14 @@ final class Worker {
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
         }
-        return Answers.reply(error, ids.next(), [])
+        // What has no valid head has no method and no path, but it has its line in the log.
+        var record = RequestRecord(
+            id: ids.next(), method: "-", path: "-",
+            ending: error.code == .requestTimeout ? .requestTimeout : .refused,
+            totalMilliseconds: 0)
+        record.status = error.status
+        log.write(record)
+        return Answers.reply(error, record.id, [])
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
