@@ -29,5 +29,5 @@ import TestSupport
         }
     }
 
-    @Test func thereAreScenarios() { #expect(ScenarioFiles.all.count >= 70) }
+    @Test func thereAreScenarios() { #expect(ScenarioFiles.all.count >= 100) }
 }

@@ -124,9 +124,7 @@ final class ScriptedClient {
     func countFloodEvents() {
         while find(Array(#""content":"\#(floodEvents):"#.utf8)) != nil {
             guard let response, let current, let start = searched[current] else { return }
-            let end = start + Flood.filler.count
-            guard end <= response.body.count,
-                response.body[start..<end].elementsEqual(Flood.filler.utf8)
+            guard position(after: Flood.filler, in: response.body, from: start) == start + Flood.filler.count
             else {
                 searched[current] = start - #""content":"\#(floodEvents):"#.utf8.count
                 return
@@ -138,7 +136,5 @@ final class ScriptedClient {
 
 /// What an upstream sends when it floods: events of about 16 KiB, each with its number.
 enum Flood {
-    static let filler = String(repeating: "x", count: 16 << 10)
-
-    static func text(_ number: Int) -> String { "\(number):" + filler }
+    static let filler = [UInt8](repeating: UInt8(ascii: "x"), count: 16 << 10)
 }

@@ -183,13 +183,14 @@ final class ScriptedCall {
 
     /// Sends numbered events of 16 KiB, as fast as they are taken.
     func flood(_ bytes: Int) {
-        floodTotal = max(1, bytes / Flood.filler.utf8.count)
+        floodTotal = max(1, bytes / Flood.filler.count)
         wire.source = { [unowned self] in
             guard floodSent < floodTotal else { return nil }
             defer { floodSent += 1 }
-            let text = Flood.text(floodSent)
+            let text = "\(floodSent):\u{1}"
             let event = isOllama ? record(#""content":"\#(text)""#) + "\n" : delta(#"{"content":"\#(text)"}"#) + "\n\n"
-            return Self.framed(Array(event.utf8))
+            let parts = event.utf8.split(separator: 1).map(Array.init)
+            return Self.framed(parts[0] + Flood.filler + parts[1])
         }
         wire.write()
     }

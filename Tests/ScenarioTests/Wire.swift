@@ -111,6 +111,8 @@ final class Wire {
 
     func readOn() {
         allowance = nil
+        // The kernel's window may have been kept small; a reader that reads wants it wide.
+        socket?.setOption(SOL_SOCKET, SO_RCVBUF, 1 << 20)
         reading?.start()
     }
 
@@ -208,6 +210,8 @@ final class Door {
                     _ = fcntl(new, F_SETFL, O_NONBLOCK)
                     let socket = Socket(owning: new)
                     socket.sendWithoutDelay()
+                    // Left to itself the kernel holds megabytes more of a flood.
+                    socket.setOption(SOL_SOCKET, SO_SNDBUF, 128 << 10)
                     accepted(Wire(on: loop, socket))
                 }
             }
