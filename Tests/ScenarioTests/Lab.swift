@@ -30,7 +30,10 @@ final class Lab {
     private static let names = ["one", "two", "three", "four", "five"]
 
     init(_ settings: Scenario.Settings) throws {
-        let described = settings.upstreams.isEmpty ? [1: .init()] : settings.upstreams
+        var described = settings.upstreams
+        for number in 1...(described.keys.max() ?? 1) where described[number] == nil {
+            described[number] = Scenario.UpstreamSettings()
+        }
         let loop = loop
         let upstreams = try described.mapValues { try ScriptedUpstream(on: loop, $0) }
         self.upstreams = upstreams

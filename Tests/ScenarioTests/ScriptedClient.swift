@@ -122,16 +122,18 @@ final class ScriptedClient {
 
     /// Counts the events of a flood that have come whole and in order.
     func countFloodEvents() {
-        while find(Array(#""content":"\#(floodEvents):"#.utf8)) != nil {
-            guard let response, let current, let start = searched[current] else { return }
-            guard position(after: Flood.filler, in: response.body, from: start) == start + Flood.filler.count
-            else {
-                searched[current] = start - #""content":"\#(floodEvents):"#.utf8.count
-                return
-            }
+        guard let body = response?.body else { return }
+        while true {
+            let mark = Array(#""content":"\#(floodEvents):"#.utf8)
+            guard let start = position(after: mark, in: body, from: floodPosition),
+                let end = position(after: Flood.filler, in: body, from: start),
+                end == start + Flood.filler.count
+            else { return }
             floodEvents += 1
+            floodPosition = end
         }
     }
+    private var floodPosition = 0
 }
 
 /// What an upstream sends when it floods: events of about 16 KiB, each with its number.
