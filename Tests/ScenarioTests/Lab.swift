@@ -25,6 +25,8 @@ final class Lab {
     let upstreams: [Int: ScriptedUpstream]
     private var discovery: Discovery?
     private var wake: Timer?
+    /// A worker that drains closes by itself.
+    private var isClosed = false
 
     /// Numbers are tiresome in messages and forbidden in none: upstream 1 is the backend `one`.
     private static let names = ["one", "two", "three", "four", "five"]
@@ -51,6 +53,7 @@ final class Lab {
         address = try worker.listen(
             on: SocketAddress.resolve(host: "127.0.0.1", port: 0, toListen: true)[0])
         wake = Timer(on: loop) {}
+        worker.hasClosed = { [unowned self] in isClosed = true }
         try introduce(configuration)
     }
 
@@ -115,10 +118,8 @@ final class Lab {
         if bodies != 0 { faults.append("\(bodies) bytes of request bodies are still counted") }
         if unsent != 0 { faults.append("\(unsent) unsent bytes are still held") }
         discovery = nil
-        var isClosed = false
-        worker.hasClosed = { isClosed = true }
         worker.close()
-        if !drive(until: end, { isClosed }) { faults.append("the worker did not close") }
+        if !drive(until: loop.now + .seconds(1), { isClosed }) { faults.append("the worker did not close") }
         worker.hasClosed = {}
         // What waits for the end of a turn goes in the next ones.
         for _ in 0..<3 { loop.runReady() }

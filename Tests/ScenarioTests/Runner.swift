@@ -161,6 +161,11 @@ final class Runner {
         case .stopSessions:
             lab.worker.mailbox?.address.send(.stopSessions)
             lastDeed = lab.loop.now
+        case .knowsUpstreams:
+            let isKnown = lab.drive(until: end) {
+                !lab.worker.fleet.backends.isEmpty && lab.worker.fleet.backends.allSatisfy(\.isUp)
+            }
+            if !isKnown { throw fail(step, "\(lab.worker.fleet.backends.map { $0.problem ?? "up" })") }
         case .holdsUnsent(let limit):
             let held = lab.worker.server?.unsentBytes ?? 0
             if held > limit { throw fail(step, "it holds \(held) bytes") }

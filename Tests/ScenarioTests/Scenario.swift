@@ -126,6 +126,8 @@ enum UpstreamSight {
 /// What is done to the server itself.
 enum ServerStep {
     case drain, stopSessions
+    /// Discovery has found every upstream.
+    case knowsUpstreams
     case holdsUnsent(atMost: Int)
     case holdsBodies(atMost: Int)
 }

@@ -127,6 +127,7 @@ extension Scenario {
     private func serverStep(_ words: inout Words) throws(ScenarioError) -> ServerStep {
         if words.take("drains") { return .drain }
         if words.take("stops sessions") { return .stopSessions }
+        if words.take("knows its upstreams") { return .knowsUpstreams }
         if words.take("holds at most") {
             let size = try words.size()
             if words.take("unsent") { return .holdsUnsent(atMost: size) }
