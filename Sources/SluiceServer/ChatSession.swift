@@ -381,7 +381,8 @@ extension ChatSession: CallObserver {
         do throws(DialectError) {
             try feed(body)
         } catch {
-            if decoder.dataEvents > 0 { noteFirstEvent() }
+            // A failure that is the first thing said can still have its status.
+            if !worker.events.isEmpty || !worker.lines.isEmpty { noteFirstEvent() }
             // A complete answer stays one, whatever follows it.
             if decoder.isAnswerComplete { return upstreamFinished() }
             passOn()

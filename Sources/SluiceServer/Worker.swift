@@ -36,7 +36,7 @@ final class Worker {
     private(set) var fleet: Fleet
     private(set) var server: HTTPServer?
     private(set) var mailbox: Mailbox<WorkerMessage>?
-    private var sessions: [ObjectIdentifier: ChatSession] = [:]
+    private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
     private let log: Log
@@ -155,7 +155,14 @@ final class Worker {
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
         }
-        return Answers.reply(error, ids.next(), [])
+        // What has no valid head has no method and no path, but it has its line in the log.
+        var record = RequestRecord(
+            id: ids.next(), method: "-", path: "-",
+            ending: error.code == .requestTimeout ? .requestTimeout : .refused,
+            totalMilliseconds: 0)
+        record.status = error.status
+        log.write(record)
+        return Answers.reply(error, record.id, [])
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
