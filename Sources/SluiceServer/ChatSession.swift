@@ -346,7 +346,10 @@ final class ChatSession {
 
     private func deadlinePassed(_ ending: Ending) {
         // All that is missing may be the upstream's own goodbye.
-        if decoder.isAnswerComplete { return upstreamFinished() }
+        if decoder.isAnswerComplete {
+            letUpstreamGo { $0.cancel() }
+            return upstreamFinished()
+        }
         failure = worker.error(for: ending, candidate.backend)
         happened(
             ending == .connectTimeout

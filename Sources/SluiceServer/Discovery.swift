@@ -77,6 +77,8 @@ final class Probe {
         timer = Timer(on: pool.loop) { [unowned self] in start() }
     }
 
+    deinit { fetch?.cancel() }
+
     /// Asks again after a while.
     func again(after interval: Duration) { timer?.arm(after: interval) }
 
