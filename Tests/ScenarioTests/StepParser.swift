@@ -78,9 +78,9 @@ private func clientSight(_ words: inout Words) throws(ScenarioError) -> ClientSi
         let (path, value) = try assignment(&words)
         return .json(path: path, value: value)
     }
-    if words.take("no") { return .noText(words.remainder()) }
+    if words.take("no") { return .noText(repeated(words.remainder())) }
     guard !words.isEmpty else { throw words.fail("the client sees what?") }
-    return .text(words.remainder())
+    return .text(repeated(words.remainder()))
 }
 
 // MARK: - Upstreams

@@ -12,6 +12,7 @@ extension UpstreamSight {
         case .request(let method, let target): return lookForRequest(method, target, upstream, call, now)
         case .calls(let count):
             let found = upstream.calls.count
+            if found < count { return .pending("it has taken \(found)") }
             return found == count ? .seen(at: now) : .failed("it has taken \(found)")
         case .closed, .heldUp, .floodSent, .json, .noJSON, .field, .noField:
             guard let call = upstream.call(call) else { return .pending("it was not called") }
