@@ -21,7 +21,9 @@ extension ScenarioTests {
         let lab = try Lab(.init())
         let upstream = try #require(lab.upstreams[1])
         let end = lab.loop.now + .seconds(5) * Runner.slowness
-        for number in 1...Self.crowd { try lab.client(number).ask(stream: number % 2 == 0, extra: "") }
+        for number in 1...Self.crowd {
+            try lab.client(number).ask(stream: number % 2 == 0, extra: "")
+        }
         #expect(lab.drive(until: end) { upstream.calls.count == Self.crowd })
         #expect(lab.drive(until: end) { upstream.calls.allSatisfy { $0.request != nil } })
         // A third has a head, a third a token, a third nothing.

@@ -8,8 +8,14 @@ import Testing
         ("scenario: x\nclient    dances", "line 2: 'client dances' is not understood"),
         ("scenario: x\n\n# why\nupstream  juggles", "line 4: 'upstream juggles' is not understood"),
         ("scenario: x\nupstream  sees stars", "line 2: 'upstream sees stars' is not understood"),
-        ("scenario: x\nclient    asks\nupstream  is ollama", "line 3: what an upstream is stands before the first step"),
-        ("scenario: x\nclient    sends \\q", "line 2: unknown escape; there are \\r \\n \\t \\0 \\\\ \\xNN"),
+        (
+            "scenario: x\nclient    asks\nupstream  is ollama",
+            "line 3: what an upstream is stands before the first step"
+        ),
+        (
+            "scenario: x\nclient    sends \\q",
+            "line 2: unknown escape; there are \\r \\n \\t \\0 \\\\ \\xNN"
+        ),
         ("scenario: x\nclient    sends \\x4", "line 2: \\x needs two hexadecimal digits"),
         ("scenario: x\nquiet for a while", "line 2: a duration is missing"),
         ("scenario: x\nquiet for 5", "line 2: a duration needs a unit: ms or s"),
@@ -50,19 +56,25 @@ import Testing
     }
 
     @Test func escapesBecomeBytes() throws {
-        #expect(try unescaped(#"a\r\n\t\0\\\x7Fé"#, line: 1) == [97, 13, 10, 9, 0, 92, 0x7F, 0xC3, 0xA9])
+        #expect(
+            try unescaped(#"a\r\n\t\0\\\x7Fé"#, line: 1) == [
+                97, 13, 10, 9, 0, 92, 0x7F, 0xC3, 0xA9,
+            ])
     }
 
     @Test func theTitleNamesTheEndings() throws {
-        let scenario = try Scenario(reading: "scenario: a b   ending: client_left, completed\nclient asks\n")
+        let scenario = try Scenario(
+            reading: "scenario: a b   ending: client_left, completed\nclient asks\n")
         #expect(scenario.title == "a b")
         #expect(scenario.endings == ["client_left", "completed"])
         #expect(scenario.steps.map(\.line) == [2])
     }
 
     @Test func indentedLinesBelongToTheStepAbove() throws {
-        let scenario = try Scenario(reading: "scenario: x\nclient GET /\n          Origin: a\n          B: c")
-        guard case .client(1, .request("GET", "/", let fields, nil)) = scenario.steps[0].action else {
+        let scenario = try Scenario(
+            reading: "scenario: x\nclient GET /\n          Origin: a\n          B: c")
+        guard case .client(1, .request("GET", "/", let fields, nil)) = scenario.steps[0].action
+        else {
             Issue.record("\(scenario.steps)")
             return
         }

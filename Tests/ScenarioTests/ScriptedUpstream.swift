@@ -83,7 +83,8 @@ final class ScriptedCall {
             let name = line.prefix { $0 != ":" }
             return (String(name), String(line.dropFirst(name.count + 1).trimmed))
         }
-        let length = fields.first { $0.0.lowercased() == "content-length" }.flatMap { Int($0.1) } ?? 0
+        let length =
+            fields.first { $0.0.lowercased() == "content-length" }.flatMap { Int($0.1) } ?? 0
         guard received.count >= headEnd + length else { return nil }
         return Request(
             method: String(words[0]), target: words.count > 1 ? String(words[1]) : "",
@@ -113,11 +114,15 @@ final class ScriptedCall {
         send(
             isOllama
                 ? head(200, "application/x-ndjson", [])
-                : head(200, "text/event-stream", ["X-Accel-Buffering: no", "Keep-Alive: timeout=5, max=100"]))
+                : head(
+                    200, "text/event-stream",
+                    ["X-Accel-Buffering: no", "Keep-Alive: timeout=5, max=100"]))
     }
 
     func head(_ status: Int, _ type: String, _ fields: [String]) -> String {
-        let lines = ["HTTP/1.1 \(status) OK", "Content-Type: \(type)", "Transfer-Encoding: chunked"]
+        let lines = [
+            "HTTP/1.1 \(status) OK", "Content-Type: \(type)", "Transfer-Encoding: chunked",
+        ]
         return (lines + fields).map { $0 + "\r\n" }.joined() + "\r\n"
     }
 
@@ -162,7 +167,8 @@ final class ScriptedCall {
         event(delta("{}", finish: "\"\(reason)\""))
         event(
             #"data: {"choices":[],"created":1795176265,"id":"chatcmpl-up","model":"tiny","object":"chat.completion.chunk","#
-                + #""usage":{"completion_tokens":\#(tokens),"prompt_tokens":10,"total_tokens":\#(10 + tokens)}}"#)
+                + #""usage":{"completion_tokens":\#(tokens),"prompt_tokens":10,"total_tokens":\#(10 + tokens)}}"#
+        )
         event("data: [DONE]")
         end()
         wire.close()
@@ -188,7 +194,10 @@ final class ScriptedCall {
             guard floodSent < floodTotal else { return nil }
             defer { floodSent += 1 }
             let text = "\(floodSent):\u{1}"
-            let event = isOllama ? record(#""content":"\#(text)""#) + "\n" : delta(#"{"content":"\#(text)"}"#) + "\n\n"
+            let event =
+                isOllama
+                ? record(#""content":"\#(text)""#) + "\n"
+                : delta(#"{"content":"\#(text)"}"#) + "\n\n"
             let parts = event.utf8.split(separator: 1).map(Array.init)
             return Self.framed(parts[0] + Flood.filler + parts[1])
         }

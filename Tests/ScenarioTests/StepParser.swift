@@ -51,7 +51,8 @@ private func clientAsks(_ words: inout Words, _ more: [String]) -> ClientStep {
     return .ask(stream: !isWhole, extra: extra)
 }
 
-private func clientSees(_ words: inout Words, _ more: [String]) throws(ScenarioError) -> ClientStep {
+private func clientSees(_ words: inout Words, _ more: [String]) throws(ScenarioError) -> ClientStep
+{
     if words.take("exactly") {
         return .sees(.events(([words.remainder()] + more).joined(separator: " ")), .init())
     }
@@ -61,7 +62,9 @@ private func clientSees(_ words: inout Words, _ more: [String]) throws(ScenarioE
 
 private func clientSight(_ words: inout Words) throws(ScenarioError) -> ClientSight {
     var copy = words
-    if let status = copy.number(), (100..<600).contains(status), copy.isEmpty { return .status(status) }
+    if let status = copy.number(), (100..<600).contains(status), copy.isEmpty {
+        return .status(status)
+    }
     if words.take("end of body") { return .endOfBody }
     if words.take("body cut off") { return .cutBody }
     if words.take("close") { return .closed }
@@ -149,7 +152,9 @@ private func upstreamSight(_ words: inout Words) throws(ScenarioError) -> Upstre
         return .request(method: method, target: try words.word())
     }
     if let count = words.number() {
-        guard words.take("request") || words.take("requests") else { throw words.fail("\(count) what?") }
+        guard words.take("request") || words.take("requests") else {
+            throw words.fail("\(count) what?")
+        }
         return .calls(count)
     }
     throw words.fail("'upstream sees \(words.rest)' is not understood")

@@ -9,7 +9,8 @@ extension UpstreamSight {
     /// Looks once.
     func look(_ upstream: ScriptedUpstream, _ call: Int?, now: Instant) -> Sight {
         switch self {
-        case .request(let method, let target): return lookForRequest(method, target, upstream, call, now)
+        case .request(let method, let target):
+            return lookForRequest(method, target, upstream, call, now)
         case .calls(let count):
             let found = upstream.calls.count
             if found < count { return .pending("it has taken \(found)") }
@@ -21,12 +22,16 @@ extension UpstreamSight {
     }
 
     private func lookForRequest(
-        _ method: String, _ target: String, _ upstream: ScriptedUpstream, _ call: Int?, _ now: Instant
+        _ method: String, _ target: String, _ upstream: ScriptedUpstream, _ call: Int?,
+        _ now: Instant
     ) -> Sight {
         let place = call.map { $0 - 1 } ?? upstream.seenCalls
-        guard place < upstream.calls.count else { return .pending("it was called \(upstream.calls.count) times") }
+        guard place < upstream.calls.count else {
+            return .pending("it was called \(upstream.calls.count) times")
+        }
         guard let request = upstream.calls[place].request else {
-            return .pending("\(upstream.calls[place].wire.received.count) bytes of a request have come")
+            return .pending(
+                "\(upstream.calls[place].wire.received.count) bytes of a request have come")
         }
         if !method.isEmpty, request.method != method || request.target != target {
             return .failed("the request is \(request.method) \(request.target)")
@@ -40,7 +45,9 @@ extension UpstreamSight {
         case .closed:
             return call.wire.end.map { .seen(at: $0.at) } ?? .pending("the connection is open")
         case .heldUp:
-            if call.isFloodSent { return .failed("everything was taken: \(call.wire.sentBytes) bytes") }
+            if call.isFloodSent {
+                return .failed("everything was taken: \(call.wire.sentBytes) bytes")
+            }
             guard let since = call.wire.stuckSince, now - since >= Self.standstill else {
                 return .pending("\(call.wire.sentBytes) bytes were taken, and it goes on")
             }
@@ -62,9 +69,11 @@ extension UpstreamSight {
         switch self {
         case .json(let path, let wanted):
             let found = value(at: path, in: request.body)
-            return isSame(found, wanted) ? .seen(at: now) : .failed("it is \(found?.description ?? "absent")")
+            return isSame(found, wanted)
+                ? .seen(at: now) : .failed("it is \(found?.description ?? "absent")")
         case .noJSON(let path):
-            return value(at: path, in: request.body).map { .failed("it is \($0)") } ?? .seen(at: now)
+            return value(at: path, in: request.body).map { .failed("it is \($0)") }
+                ?? .seen(at: now)
         case .field(let name, let wanted):
             guard let found = field(name) else { return .failed("there is no such field") }
             return wanted == nil || wanted == found ? .seen(at: now) : .failed("it is '\(found)'")
