@@ -72,6 +72,12 @@ let package = Package(
         tests("ObservabilityTests", ["Observability", "Relay"]),
         tests("EventLoopTests", ["EventLoop"]),
         tests(
+            "SluiceServerTests",
+            [
+                "SluiceServer", "Configuration", "EventLoop", "HTTPTransport", "Relay", "Chat",
+                "TestSupport",
+            ]),
+        tests(
             "ScenarioTests",
             ["SluiceServer", "EventLoop", "HTTPTransport", "Configuration", "TestSupport"]),
         tests("TidyTests", []),

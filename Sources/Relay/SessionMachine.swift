@@ -32,6 +32,8 @@ public enum Fact: Hashable, Sendable {
     case replyDelivered
     /// The server or an operator ends the session.
     case stopped(Ending)
+    /// The server is about to drop the connection to the client, which can be told nothing more.
+    case cutOff(Ending)
 }
 
 /// What the driver is to do, in this order.
@@ -46,6 +48,8 @@ public enum Order: Hashable, Sendable {
     case resumeUpstream
     /// Close the connection to the upstream.
     case abortUpstream
+    /// The answer is whole; the connection may serve another call.
+    case releaseUpstream
     /// Begin a streamed reply. Its head leaves with the first bytes.
     case startStream
     /// Send the head of the stream now, without any bytes yet.
@@ -126,6 +130,7 @@ public struct SessionMachine: Hashable, Sendable {
             return fail(reply, ending)
         case .clientLeft: return end(.clientLeft)
         case .clientStalled: return end(.clientStalled)
+        case .cutOff(let ending): return end(ending)
         // Nobody was asked yet, and nothing was sent.
         case .upstreamConnected, .firstEvent, .answerCompleted, .clientBlocked, .clientDrained,
             .replyDelivered:
@@ -144,8 +149,8 @@ public struct SessionMachine: Hashable, Sendable {
         case .firstEvent: return firstEvent(upstream, reply)
         case .answerCompleted:
             state = .delivering(.completed)
-            guard wantsStream else { return [.abortUpstream, .sendCompletion] }
-            return [.abortUpstream] + (reply == .open ? [.startStream] : []) + [.finishStream]
+            guard wantsStream else { return [.releaseUpstream, .sendCompletion] }
+            return [.releaseUpstream] + (reply == .open ? [.startStream] : []) + [.finishStream]
         case .attemptFailed(let ending, let another):
             guard another, upstream == .connecting || upstream == .awaitingEvents else {
                 return [.abortUpstream] + fail(reply, ending)
@@ -165,6 +170,7 @@ public struct SessionMachine: Hashable, Sendable {
             return [.resumeUpstream]
         case .clientLeft: return [.abortUpstream] + end(.clientLeft)
         case .clientStalled: return [.abortUpstream] + end(.clientStalled)
+        case .cutOff(let ending): return [.abortUpstream] + end(ending)
         case .admitted, .replyDelivered: return []
         }
     }
@@ -174,6 +180,8 @@ public struct SessionMachine: Hashable, Sendable {
         case .replyDelivered: return end(ending)
         case .clientLeft: return end(.clientLeft)
         case .clientStalled: return end(.clientStalled)
+        // A whole answer that is cut off was not given whole; a failure stays the reason it was.
+        case .cutOff(let reason): return end(ending == .completed ? reason : ending)
         // The upstream is gone, and what it said is said.
         case .admitted, .upstreamConnected, .firstEvent, .answerCompleted, .attemptFailed,
             .upstreamFailed, .deadlinePassed, .headGracePassed, .clientBlocked, .clientDrained,

@@ -96,6 +96,9 @@ final class ChatSession {
         happened(.stopped(ending))
     }
 
+    /// Ends the session because its connection is about to be dropped.
+    func cutOff(_ ending: Ending) { happened(.cutOff(ending)) }
+
     // MARK: - Turns
 
     /// Tells the machine what happened, then carries out its orders.
@@ -125,7 +128,8 @@ final class ChatSession {
         case .resumeUpstream:
             call?.resume()
             enter(.streaming)
-        case .abortUpstream: abortUpstream()
+        case .abortUpstream: letUpstreamGo { $0.cancel() }
+        case .releaseUpstream: letUpstreamGo { $0.release() }
         case .startStream: startStream()
         case .sendHead:
             exchange.flush()
@@ -159,12 +163,14 @@ final class ChatSession {
             bodyLength: candidate.upstream.contentLength, accept: accept,
             identity: identity)
         call = Call(
-            on: worker.loop, to: backend.addresses, CallRequest(head: head, body: body),
-            headLimit: worker.configuration.limits.upstreamHead, observer: self)
+            CallRequest(head: head, body: body),
+            to: CallTarget(backend.addresses, poolKey: backend.name), through: worker.pool,
+            headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
+        deadlines.settings = worker.deadlineSettings(for: backend.settings)
         enter(.connecting)
-        call?.start()
+        call?.start(self)
     }
 
     private func streamOptions() -> StreamOptions {
@@ -179,10 +185,10 @@ final class ChatSession {
         return options
     }
 
-    private func abortUpstream() {
+    private func letUpstreamGo(_ how: (Call) -> Void) {
         guard let ended = call else { return }
         call = nil
-        ended.cancel()
+        how(ended)
         // This may be one of its callbacks.
         worker.loop.afterThisTurn { _ = ended }
     }
@@ -298,7 +304,7 @@ final class ChatSession {
     /// The one way out.
     private func end(_ ending: Ending) {
         timer?.cancel()
-        abortUpstream()
+        letUpstreamGo { $0.cancel() }
         exchange.observer = nil
         record.ending = ending
         record.promptTokens = decoder.usage?.promptTokens
@@ -340,7 +346,10 @@ final class ChatSession {
 
     private func deadlinePassed(_ ending: Ending) {
         // All that is missing may be the upstream's own goodbye.
-        if decoder.isAnswerComplete { return upstreamFinished() }
+        if decoder.isAnswerComplete {
+            letUpstreamGo { $0.cancel() }
+            return upstreamFinished()
+        }
         failure = worker.error(for: ending, candidate.backend)
         happened(
             ending == .connectTimeout
@@ -405,12 +414,7 @@ extension ChatSession: CallObserver {
         guard let refusal else { return upstreamFinished() }
         let error = worker.translate(refusal.head, refusal.body, candidate)
         failure = error
-        let isClients = error.status < 500
-        if error.status == 502 || error.status == 503 {
-            happened(.attemptFailed(.upstreamFailed, another: !others.isEmpty))
-        } else {
-            happened(.upstreamFailed(isClients ? .upstreamRefused : .upstreamFailed))
-        }
+        happened(.answered(status: refusal.head.status, error, another: !others.isEmpty))
     }
 
     func call(_ call: Call, failed callFailure: CallFailure) {

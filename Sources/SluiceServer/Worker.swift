@@ -31,6 +31,8 @@ final class Worker {
     var events = ChunkSink(framing: .serverSentEvents, headroom: ChunkFraming.headroom)
     var lines = ChunkSink(framing: .lines, headroom: 0)
 
+    /// Idle connections to backends.
+    let pool: ConnectionPool
     private(set) var fleet: Fleet
     private(set) var server: HTTPServer?
     private(set) var mailbox: Mailbox<WorkerMessage>?
@@ -48,7 +50,8 @@ final class Worker {
         self.configuration = configuration
         self.log = log
         ids = RequestIDs(seed: seed)
-        access = AccessPolicy(configuration)
+        pool = ConnectionPool(on: loop)
+        access = AccessPolicy(configuration, ownHostName: ownHostName())
         fleet = Fleet(configuration, [])
         mailbox = Mailbox(on: loop) { [unowned self] in receive($0) }
         server = HTTPServer(
@@ -84,7 +87,10 @@ final class Worker {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        // Dropping tells nobody, and every request has its log line.
+        for session in sessions.values { session.cutOff(.shuttingDown) }
         server?.dropAll()
+        pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
         loop.afterThisTurn { [self] in hasClosed() }
     }
@@ -98,9 +104,11 @@ final class Worker {
     // MARK: - Requests
 
     private func handle(_ exchange: Exchange) {
-        let incoming = IncomingRequest(
+        var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
-        if let error = access.refuse(exchange) {
+        let caller = Caller(exchange)
+        incoming.record.key = access.key(of: caller)?.name
+        if let error = access.refuse(caller) {
             return refuse(incoming, error)
         }
         answer(incoming)
@@ -134,7 +142,7 @@ final class Worker {
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
         var reply = Answers.reply(error, incoming.identity.id, [])
         reply.fields += fields
-        respond(incoming, reply, ending: .refused)
+        respond(incoming, reply, ending: error.refusalEnding)
     }
 
     /// The answer to what the HTTP layer itself refuses.
@@ -219,7 +227,9 @@ final class Worker {
                     .upstreamProtocol,
                     "The backend '\(name)' sent an event of more than \(limit) bytes.")
             )
-        case .reported(let json): return (.upstreamFailed, reported(json, name))
+        case .reported(let json):
+            let error = reported(json, name)
+            return (error.upstreamEnding, error)
         }
     }
 
@@ -277,7 +287,7 @@ final class Worker {
 
 extension HTTPServer.Options {
     /// The transport's share of the configuration.
-    fileprivate init(_ configuration: Configuration) {
+    init(_ configuration: Configuration) {
         let (limits, timeouts) = (configuration.limits, configuration.timeouts)
         self.init(
             limits: RequestLimits(

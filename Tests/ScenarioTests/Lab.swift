@@ -61,7 +61,7 @@ final class Lab {
     private func introduce(_ configuration: Configuration) throws {
         let mail = worker.mailbox?.address
         if upstreams.values.contains(where: \.settings.isDiscovered) {
-            discovery = Discovery(on: loop, configuration.backends) { found in
+            discovery = Discovery(through: worker.pool, configuration.backends) { found in
                 mail?.send(.fleet(Fleet(configuration, found)))
             }
             discovery?.start()
