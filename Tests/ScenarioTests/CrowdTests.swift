@@ -25,7 +25,11 @@ extension ScenarioTests {
             try lab.client(number).ask(stream: number % 2 == 0, extra: "")
         }
         #expect(lab.drive(until: end) { upstream.calls.count == Self.crowd })
-        #expect(lab.drive(until: end) { upstream.calls.allSatisfy { $0.request != nil } })
+        #expect(
+            lab.drive(until: end) {
+                upstream.calls.forEach { $0.parse() }
+                return upstream.calls.allSatisfy { $0.requests.count == 1 }
+            })
         // A third has a head, a third a token, a third nothing.
         for (i, call) in upstream.calls.enumerated() where i % 3 > 0 {
             call.answer()

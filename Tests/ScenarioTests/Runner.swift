@@ -263,8 +263,10 @@ final class Runner {
         case .nothingLeft: break
         case .endings(let endings): try waitForEndings(endings, step)
         case .noRetry:
-            let calls = lab.upstreams.values.reduce(0) { $0 + $1.calls.count }
-            if calls > 1 { throw fail(step, "upstreams were called \(calls) times") }
+            let calls = lab.upstreams.values.flatMap(\.calls)
+            calls.forEach { $0.parse() }
+            let count = calls.reduce(0) { $0 + $1.requests.count }
+            if count > 1 { throw fail(step, "upstreams were asked \(count) times") }
         case .log(let text):
             try waitForEndings(scenario.endings, step)
             guard requestLines.contains(where: { $0.contains(" " + text) }) else {

@@ -136,7 +136,7 @@ private func upstreamSight(_ words: inout Words) throws(ScenarioError) -> Upstre
     if words.take("close") { return .closed }
     if words.take("itself held up") { return .heldUp }
     if words.take("the whole flood taken") { return .floodSent }
-    if words.take("no request") { return .calls(0) }
+    if words.take("no request") { return .requests(0) }
     if words.take("request") { return .request(method: "", target: "") }
     if words.take("no header") { return .noField(try words.word()) }
     if words.take("header") {
@@ -152,10 +152,9 @@ private func upstreamSight(_ words: inout Words) throws(ScenarioError) -> Upstre
         return .request(method: method, target: try words.word())
     }
     if let count = words.number() {
-        guard words.take("request") || words.take("requests") else {
-            throw words.fail("\(count) what?")
-        }
-        return .calls(count)
+        if words.take("connection") || words.take("connections") { return .connections(count) }
+        if words.take("request") || words.take("requests") { return .requests(count) }
+        throw words.fail("\(count) what?")
     }
     throw words.fail("'upstream sees \(words.rest)' is not understood")
 }

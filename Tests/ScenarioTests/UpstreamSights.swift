@@ -11,7 +11,11 @@ extension UpstreamSight {
         switch self {
         case .request(let method, let target):
             return lookForRequest(method, target, upstream, call, now)
-        case .calls(let count):
+        case .requests(let count):
+            upstream.calls.forEach { $0.parse() }
+            let found = upstream.calls.reduce(0) { $0 + $1.requests.count }
+            return found == count ? .seen(at: now) : .failed("it has seen \(found)")
+        case .connections(let count):
             let found = upstream.calls.count
             if found < count { return .pending("it has taken \(found)") }
             return found == count ? .seen(at: now) : .failed("it has taken \(found)")
@@ -25,19 +29,24 @@ extension UpstreamSight {
         _ method: String, _ target: String, _ upstream: ScriptedUpstream, _ call: Int?,
         _ now: Instant
     ) -> Sight {
-        let place = call.map { $0 - 1 } ?? upstream.seenCalls
-        guard place < upstream.calls.count else {
-            return .pending("it was called \(upstream.calls.count) times")
+        upstream.calls.forEach { $0.parse() }
+        let places = call.map { [$0 - 1] } ?? Array(upstream.calls.indices)
+        let found = places.first { place in
+            guard place < upstream.calls.count else { return false }
+            return upstream.calls[place].seenRequests < upstream.calls[place].requests.count
         }
-        guard let request = upstream.calls[place].request else {
-            return .pending(
-                "\(upstream.calls[place].wire.received.count) bytes of a request have come")
+        guard let found else {
+            let bytes = upstream.calls.map(\.wire.received.count)
+            return .pending("it has taken \(bytes.count) connections, with \(bytes) bytes")
         }
+        let taken = upstream.calls[found]
+        let request = taken.requests[taken.seenRequests]
         if !method.isEmpty, request.method != method || request.target != target {
             return .failed("the request is \(request.method) \(request.target)")
         }
-        upstream.seenCalls = place + 1
-        return .seen(at: upstream.calls[place].wire.lastArrival ?? now)
+        taken.seenRequests += 1
+        upstream.current = found
+        return .seen(at: taken.wire.lastArrival ?? now)
     }
 
     private func look(_ call: ScriptedCall, _ now: Instant) -> Sight {
@@ -56,9 +65,12 @@ extension UpstreamSight {
             return call.isFloodSent
                 ? .seen(at: now) : .pending("\(call.wire.sentBytes) bytes of it were taken")
         case .json, .noJSON, .field, .noField:
-            guard let request = call.request else { return .pending("the request is not whole") }
+            call.parse()
+            guard let request = call.requests.prefix(max(1, call.seenRequests)).last else {
+                return .pending("the request is not whole")
+            }
             return look(request, now)
-        case .request, .calls: return .pending("")
+        case .request, .requests, .connections: return .pending("")
         }
     }
 
@@ -79,7 +91,7 @@ extension UpstreamSight {
             return wanted == nil || wanted == found ? .seen(at: now) : .failed("it is '\(found)'")
         case .noField(let name):
             return field(name).map { .failed("it is there: \($0)") } ?? .seen(at: now)
-        case .request, .calls, .closed, .heldUp, .floodSent: return .pending("")
+        case .request, .requests, .connections, .closed, .heldUp, .floodSent: return .pending("")
         }
     }
 }
