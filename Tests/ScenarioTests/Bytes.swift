@@ -10,9 +10,11 @@ func position(after needle: [UInt8], in bytes: [UInt8], from start: Int = 0) -> 
             guard let base = all.baseAddress, let first = wanted.baseAddress else { return nil }
             var i = start
             while i + wanted.count <= all.count {
-                let candidate = unsafe memchr(base + i, Int32(wanted[0]), all.count - wanted.count - i + 1)
-                guard let candidate = unsafe candidate else { return nil }
-                i = unsafe UnsafeRawPointer(candidate) - base
+                let places = all.count - wanted.count - i + 1
+                guard let found = unsafe memchr(base + i, Int32(wanted[0]), places) else {
+                    return nil
+                }
+                i = unsafe UnsafeRawPointer(found) - base
                 if unsafe memcmp(base + i, first, wanted.count) == 0 { return i + wanted.count }
                 i += 1
             }

@@ -23,18 +23,22 @@ extension ClientSight {
         case .text(let text): return lookForText(text, client, now)
         case .field(let name, let value):
             return withResponse(client) { response in
-                guard let found = response.value(name) else { return .failed("there is no such field") }
+                guard let found = response.value(name) else {
+                    return .failed("there is no such field")
+                }
                 if let value, found != value { return .failed("it is '\(found)'") }
                 return .seen(at: response.headAt)
             }
         case .noField(let name):
             return withResponse(client) { response in
-                response.value(name).map { .failed("it is there: \($0)") } ?? .seen(at: response.headAt)
+                response.value(name).map { .failed("it is there: \($0)") }
+                    ?? .seen(at: response.headAt)
             }
         case .cutBody:
             return withResponse(client) { response in
                 if response.completedAt != nil { return .failed("the body is whole") }
-                return client.wire?.end.map { .seen(at: $0.at) } ?? .pending("the connection is open")
+                return client.wire?.end.map { .seen(at: $0.at) }
+                    ?? .pending("the connection is open")
             }
         case .noText, .json, .noJSON, .events, .errorEvent, .endOfBody:
             return withWholeResponse(client) { lookAtWhole($0) }
@@ -43,7 +47,9 @@ extension ClientSight {
 
     private func lookForStatus(_ status: Int, _ client: ScriptedClient) -> Sight {
         guard let response = client.nextResponse() else {
-            if let end = client.wire?.end { return .failed("the connection ended (\(end.how)) without an answer") }
+            if let end = client.wire?.end {
+                return .failed("the connection ended (\(end.how)) without an answer")
+            }
             return .pending("no answer has come")
         }
         guard response.status == status else {
@@ -65,12 +71,16 @@ extension ClientSight {
         if let moment = client.find(Array(text.utf8)) { return .seen(at: moment) }
         let tail = client.response.map { String($0.text.dropFirst(max(0, $0.text.count - 300))) }
         let what = "the body so far ends with: \(tail ?? "(no answer)")"
-        return client.wire?.end != nil || client.response?.completedAt != nil ? .failed(what) : .pending(what)
+        return client.wire?.end != nil || client.response?.completedAt != nil
+            ? .failed(what) : .pending(what)
     }
 
-    private func withResponse(_ client: ScriptedClient, _ look: (ReceivedResponse) -> Sight) -> Sight {
+    private func withResponse(_ client: ScriptedClient, _ look: (ReceivedResponse) -> Sight)
+        -> Sight
+    {
         guard let response = client.response else {
-            return client.wire?.end == nil ? .pending("no answer has come") : .failed("no answer has come")
+            return client.wire?.end == nil
+                ? .pending("no answer has come") : .failed("no answer has come")
         }
         if let fault = response.fault { return .failed("the answer breaks HTTP: \(fault)") }
         return look(response)
@@ -82,7 +92,8 @@ extension ClientSight {
         withResponse(client) { response in
             guard response.completedAt != nil else {
                 let what = "the body is not whole: …\(response.text.suffix(300))"
-                return client.wire?.end == nil ? .pending(what) : .failed("the connection ended; " + what)
+                return client.wire?.end == nil
+                    ? .pending(what) : .failed("the connection ended; " + what)
             }
             return look(response)
         }
@@ -93,16 +104,20 @@ extension ClientSight {
         switch self {
         case .endOfBody: return seen
         case .noText(let text):
-            return response.text.contains(text) ? .failed("it is there: \(response.text.suffix(300))") : seen
+            return response.text.contains(text)
+                ? .failed("it is there: \(response.text.suffix(300))") : seen
         case .json(let path, let wanted):
             let found = value(at: path, in: response.body)
             return isSame(found, wanted)
-                ? seen : .failed("it is \(found?.description ?? "absent in \(response.text.prefix(300))")")
+                ? seen
+                : .failed("it is \(found?.description ?? "absent in \(response.text.prefix(300))")")
         case .noJSON(let path):
             return value(at: path, in: response.body).map { .failed("it is \($0)") } ?? seen
         case .events(let text):
             let words = EventWords(response.body)
-            guard words.faults.isEmpty else { return .failed("not an event stream: \(words.faults)") }
+            guard words.faults.isEmpty else {
+                return .failed("not an event stream: \(words.faults)")
+            }
             return words.text == text ? seen : .failed("the events are: \(words.text)")
         case .errorEvent(let code):
             let events = EventWords(response.body).events

@@ -119,7 +119,9 @@ final class Lab {
         if unsent != 0 { faults.append("\(unsent) unsent bytes are still held") }
         discovery = nil
         worker.close()
-        if !drive(until: loop.now + .seconds(1), { isClosed }) { faults.append("the worker did not close") }
+        if !drive(until: loop.now + .seconds(1), { isClosed }) {
+            faults.append("the worker did not close")
+        }
         worker.hasClosed = {}
         // What waits for the end of a turn goes in the next ones.
         for _ in 0..<3 { loop.runReady() }

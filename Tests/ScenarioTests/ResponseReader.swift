@@ -88,7 +88,9 @@ struct ResponseReader {
     }
 
     private mutating func head(_ now: Instant) -> Bool {
-        guard let end = buffer[position...].firstRange(of: Array("\r\n\r\n".utf8)) else { return false }
+        guard let end = buffer[position...].firstRange(of: Array("\r\n\r\n".utf8)) else {
+            return false
+        }
         let text = String(decoding: buffer[position..<end.lowerBound], as: UTF8.self)
         position = end.upperBound
         var lines = text.split(separator: "\r\n", omittingEmptySubsequences: false).map(String.init)

@@ -118,7 +118,9 @@ enum UpstreamSight {
     case closed
     /// Sluice reads no more: the flood stands still before its end.
     case heldUp
-    case calls(Int)
+    /// How many requests or connections there were so far.
+    case requests(Int)
+    case connections(Int)
     /// The flood is wholly sent.
     case floodSent
 }

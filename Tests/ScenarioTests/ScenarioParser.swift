@@ -119,7 +119,9 @@ extension Scenario {
             try words.expectEnd()
             return .quiet(duration)
         }
-        if words.take("after") { return .after(try afterChecks(Words(line.joined, line: line.number))) }
+        if words.take("after") {
+            return .after(try afterChecks(Words(line.joined, line: line.number)))
+        }
         throw words.fail(
             "a step begins with client, upstream, server, quiet, after, set, or is a title")
     }

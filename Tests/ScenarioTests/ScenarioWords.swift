@@ -166,7 +166,8 @@ func unescaped(_ text: String, line: Int) throws(ScenarioError) -> [UInt8] {
             bytes.append(value)
             rest = rest.dropFirst(2)
         default:
-            throw ScenarioError(line: line, message: "unknown escape; there are \\r \\n \\t \\0 \\\\ \\xNN")
+            throw ScenarioError(
+                line: line, message: "unknown escape; there are \\r \\n \\t \\0 \\\\ \\xNN")
         }
     }
     return bytes

@@ -56,7 +56,9 @@ final class ScriptedClient {
         // An answer to HEAD can be read only by who knows of the request.
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\r\n") {
             let words = line.split(separator: " ")
-            if words.count == 3, words[2].hasPrefix("HTTP/1") { reader.methods.append(String(words[0])) }
+            if words.count == 3, words[2].hasPrefix("HTTP/1") {
+                reader.methods.append(String(words[0]))
+            }
         }
         let wire = try connect()
         guard pieces > 0 else { return wire.send(bytes) }

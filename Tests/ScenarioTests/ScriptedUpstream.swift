@@ -11,8 +11,8 @@ final class ScriptedUpstream {
     private(set) var door: Door?
     /// The connections it has taken, in their order.
     private(set) var calls: [ScriptedCall] = []
-    /// How many of them a script has looked at.
-    var seenCalls = 0
+    /// The one whose request a script has looked at last.
+    var current = 0
     var readsNothing = false
 
     init(on loop: Loop, _ settings: Scenario.UpstreamSettings) throws {
@@ -34,7 +34,7 @@ final class ScriptedUpstream {
 
     /// The call a step speaks of: the one it names, else the last one that was looked at, else the first.
     func call(_ number: Int?) -> ScriptedCall? {
-        let place = number.map { $0 - 1 } ?? max(0, seenCalls - 1)
+        let place = number.map { $0 - 1 } ?? current
         return place < calls.count ? calls[place] : nil
     }
 
@@ -70,24 +70,35 @@ final class ScriptedCall {
         var body: [UInt8]
     }
 
-    private var headEnd: Int?
+    /// The requests that have come whole; several, if Sluice uses the connection again.
+    private(set) var requests: [Request] = []
+    /// How many of them a script has looked at.
+    var seenRequests = 0
+    private var parsedBytes = 0
 
-    /// The request, once it is whole.
-    var request: Request? {
+    /// Takes out of what has come every request that is whole.
+    func parse() {
+        while let request = next() { requests.append(request) }
+    }
+
+    private func next() -> Request? {
         let received = wire.received
-        headEnd = headEnd ?? position(after: Array("\r\n\r\n".utf8), in: received)
-        guard let headEnd else { return nil }
-        let lines = String(decoding: received[..<headEnd], as: UTF8.self).split(separator: "\r\n")
+        guard let headEnd = position(after: Array("\r\n\r\n".utf8), in: received, from: parsedBytes)
+        else { return nil }
+        let head = String(decoding: received[parsedBytes..<headEnd], as: UTF8.self)
+        let lines = head.split(separator: "\r\n")
         let words = lines[0].split(separator: " ")
         let fields = lines.dropFirst().map { line in
             let name = line.prefix { $0 != ":" }
             return (String(name), String(line.dropFirst(name.count + 1).trimmed))
         }
-        let length = fields.first { $0.0.lowercased() == "content-length" }.flatMap { Int($0.1) } ?? 0
+        let length =
+            fields.first { $0.0.lowercased() == "content-length" }.flatMap { Int($0.1) } ?? 0
         guard received.count >= headEnd + length else { return nil }
+        parsedBytes = headEnd + length
         return Request(
             method: String(words[0]), target: words.count > 1 ? String(words[1]) : "",
-            fields: fields, body: Array(received[headEnd...]))
+            fields: fields, body: Array(received[headEnd..<parsedBytes]))
     }
 
     // MARK: - The answer
@@ -113,11 +124,15 @@ final class ScriptedCall {
         send(
             isOllama
                 ? head(200, "application/x-ndjson", [])
-                : head(200, "text/event-stream", ["X-Accel-Buffering: no", "Keep-Alive: timeout=5, max=100"]))
+                : head(
+                    200, "text/event-stream",
+                    ["X-Accel-Buffering: no", "Keep-Alive: timeout=5, max=100"]))
     }
 
     func head(_ status: Int, _ type: String, _ fields: [String]) -> String {
-        let lines = ["HTTP/1.1 \(status) OK", "Content-Type: \(type)", "Transfer-Encoding: chunked"]
+        let lines = [
+            "HTTP/1.1 \(status) OK", "Content-Type: \(type)", "Transfer-Encoding: chunked",
+        ]
         return (lines + fields).map { $0 + "\r\n" }.joined() + "\r\n"
     }
 
@@ -162,7 +177,8 @@ final class ScriptedCall {
         event(delta("{}", finish: "\"\(reason)\""))
         event(
             #"data: {"choices":[],"created":1795176265,"id":"chatcmpl-up","model":"tiny","object":"chat.completion.chunk","#
-                + #""usage":{"completion_tokens":\#(tokens),"prompt_tokens":10,"total_tokens":\#(10 + tokens)}}"#)
+                + #""usage":{"completion_tokens":\#(tokens),"prompt_tokens":10,"total_tokens":\#(10 + tokens)}}"#
+        )
         event("data: [DONE]")
         end()
         wire.close()
@@ -188,7 +204,10 @@ final class ScriptedCall {
             guard floodSent < floodTotal else { return nil }
             defer { floodSent += 1 }
             let text = "\(floodSent):\u{1}"
-            let event = isOllama ? record(#""content":"\#(text)""#) + "\n" : delta(#"{"content":"\#(text)"}"#) + "\n\n"
+            let event =
+                isOllama
+                ? record(#""content":"\#(text)""#) + "\n"
+                : delta(#"{"content":"\#(text)"}"#) + "\n\n"
             let parts = event.utf8.split(separator: 1).map(Array.init)
             return Self.framed(parts[0] + Flood.filler + parts[1])
         }

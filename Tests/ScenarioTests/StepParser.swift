@@ -51,7 +51,8 @@ private func clientAsks(_ words: inout Words, _ more: [String]) -> ClientStep {
     return .ask(stream: !isWhole, extra: extra)
 }
 
-private func clientSees(_ words: inout Words, _ more: [String]) throws(ScenarioError) -> ClientStep {
+private func clientSees(_ words: inout Words, _ more: [String]) throws(ScenarioError) -> ClientStep
+{
     if words.take("exactly") {
         return .sees(.events(([words.remainder()] + more).joined(separator: " ")), .init())
     }
@@ -61,7 +62,9 @@ private func clientSees(_ words: inout Words, _ more: [String]) throws(ScenarioE
 
 private func clientSight(_ words: inout Words) throws(ScenarioError) -> ClientSight {
     var copy = words
-    if let status = copy.number(), (100..<600).contains(status), copy.isEmpty { return .status(status) }
+    if let status = copy.number(), (100..<600).contains(status), copy.isEmpty {
+        return .status(status)
+    }
     if words.take("end of body") { return .endOfBody }
     if words.take("body cut off") { return .cutBody }
     if words.take("close") { return .closed }
@@ -78,9 +81,9 @@ private func clientSight(_ words: inout Words) throws(ScenarioError) -> ClientSi
         let (path, value) = try assignment(&words)
         return .json(path: path, value: value)
     }
-    if words.take("no") { return .noText(words.remainder()) }
+    if words.take("no") { return .noText(repeated(words.remainder())) }
     guard !words.isEmpty else { throw words.fail("the client sees what?") }
-    return .text(words.remainder())
+    return .text(repeated(words.remainder()))
 }
 
 // MARK: - Upstreams
@@ -133,7 +136,7 @@ private func upstreamSight(_ words: inout Words) throws(ScenarioError) -> Upstre
     if words.take("close") { return .closed }
     if words.take("itself held up") { return .heldUp }
     if words.take("the whole flood taken") { return .floodSent }
-    if words.take("no request") { return .calls(0) }
+    if words.take("no request") { return .requests(0) }
     if words.take("request") { return .request(method: "", target: "") }
     if words.take("no header") { return .noField(try words.word()) }
     if words.take("header") {
@@ -149,8 +152,9 @@ private func upstreamSight(_ words: inout Words) throws(ScenarioError) -> Upstre
         return .request(method: method, target: try words.word())
     }
     if let count = words.number() {
-        guard words.take("request") || words.take("requests") else { throw words.fail("\(count) what?") }
-        return .calls(count)
+        if words.take("connection") || words.take("connections") { return .connections(count) }
+        if words.take("request") || words.take("requests") { return .requests(count) }
+        throw words.fail("\(count) what?")
     }
     throw words.fail("'upstream sees \(words.rest)' is not understood")
 }

@@ -9,9 +9,15 @@ extension UpstreamSight {
     /// Looks once.
     func look(_ upstream: ScriptedUpstream, _ call: Int?, now: Instant) -> Sight {
         switch self {
-        case .request(let method, let target): return lookForRequest(method, target, upstream, call, now)
-        case .calls(let count):
+        case .request(let method, let target):
+            return lookForRequest(method, target, upstream, call, now)
+        case .requests(let count):
+            upstream.calls.forEach { $0.parse() }
+            let found = upstream.calls.reduce(0) { $0 + $1.requests.count }
+            return found == count ? .seen(at: now) : .failed("it has seen \(found)")
+        case .connections(let count):
             let found = upstream.calls.count
+            if found < count { return .pending("it has taken \(found)") }
             return found == count ? .seen(at: now) : .failed("it has taken \(found)")
         case .closed, .heldUp, .floodSent, .json, .noJSON, .field, .noField:
             guard let call = upstream.call(call) else { return .pending("it was not called") }
@@ -20,18 +26,27 @@ extension UpstreamSight {
     }
 
     private func lookForRequest(
-        _ method: String, _ target: String, _ upstream: ScriptedUpstream, _ call: Int?, _ now: Instant
+        _ method: String, _ target: String, _ upstream: ScriptedUpstream, _ call: Int?,
+        _ now: Instant
     ) -> Sight {
-        let place = call.map { $0 - 1 } ?? upstream.seenCalls
-        guard place < upstream.calls.count else { return .pending("it was called \(upstream.calls.count) times") }
-        guard let request = upstream.calls[place].request else {
-            return .pending("\(upstream.calls[place].wire.received.count) bytes of a request have come")
+        upstream.calls.forEach { $0.parse() }
+        let places = call.map { [$0 - 1] } ?? Array(upstream.calls.indices)
+        let found = places.first { place in
+            guard place < upstream.calls.count else { return false }
+            return upstream.calls[place].seenRequests < upstream.calls[place].requests.count
         }
+        guard let found else {
+            let bytes = upstream.calls.map(\.wire.received.count)
+            return .pending("it has taken \(bytes.count) connections, with \(bytes) bytes")
+        }
+        let taken = upstream.calls[found]
+        let request = taken.requests[taken.seenRequests]
         if !method.isEmpty, request.method != method || request.target != target {
             return .failed("the request is \(request.method) \(request.target)")
         }
-        upstream.seenCalls = place + 1
-        return .seen(at: upstream.calls[place].wire.lastArrival ?? now)
+        taken.seenRequests += 1
+        upstream.current = found
+        return .seen(at: taken.wire.lastArrival ?? now)
     }
 
     private func look(_ call: ScriptedCall, _ now: Instant) -> Sight {
@@ -39,7 +54,9 @@ extension UpstreamSight {
         case .closed:
             return call.wire.end.map { .seen(at: $0.at) } ?? .pending("the connection is open")
         case .heldUp:
-            if call.isFloodSent { return .failed("everything was taken: \(call.wire.sentBytes) bytes") }
+            if call.isFloodSent {
+                return .failed("everything was taken: \(call.wire.sentBytes) bytes")
+            }
             guard let since = call.wire.stuckSince, now - since >= Self.standstill else {
                 return .pending("\(call.wire.sentBytes) bytes were taken, and it goes on")
             }
@@ -48,9 +65,12 @@ extension UpstreamSight {
             return call.isFloodSent
                 ? .seen(at: now) : .pending("\(call.wire.sentBytes) bytes of it were taken")
         case .json, .noJSON, .field, .noField:
-            guard let request = call.request else { return .pending("the request is not whole") }
+            call.parse()
+            guard let request = call.requests.prefix(max(1, call.seenRequests)).last else {
+                return .pending("the request is not whole")
+            }
             return look(request, now)
-        case .request, .calls: return .pending("")
+        case .request, .requests, .connections: return .pending("")
         }
     }
 
@@ -61,15 +81,17 @@ extension UpstreamSight {
         switch self {
         case .json(let path, let wanted):
             let found = value(at: path, in: request.body)
-            return isSame(found, wanted) ? .seen(at: now) : .failed("it is \(found?.description ?? "absent")")
+            return isSame(found, wanted)
+                ? .seen(at: now) : .failed("it is \(found?.description ?? "absent")")
         case .noJSON(let path):
-            return value(at: path, in: request.body).map { .failed("it is \($0)") } ?? .seen(at: now)
+            return value(at: path, in: request.body).map { .failed("it is \($0)") }
+                ?? .seen(at: now)
         case .field(let name, let wanted):
             guard let found = field(name) else { return .failed("there is no such field") }
             return wanted == nil || wanted == found ? .seen(at: now) : .failed("it is '\(found)'")
         case .noField(let name):
             return field(name).map { .failed("it is there: \($0)") } ?? .seen(at: now)
-        case .request, .calls, .closed, .heldUp, .floodSent: return .pending("")
+        case .request, .requests, .connections, .closed, .heldUp, .floodSent: return .pending("")
         }
     }
 }

@@ -125,7 +125,8 @@ final class Wire {
     private func read() {
         var room = unsafe loop.scratch
         if let allowance {
-            unsafe room = UnsafeMutableRawBufferPointer(rebasing: room[..<min(allowance, room.count)])
+            unsafe room = UnsafeMutableRawBufferPointer(
+                rebasing: room[..<min(allowance, room.count)])
         }
         switch unsafe socket?.receive(into: room) {
         case .bytes(let count):

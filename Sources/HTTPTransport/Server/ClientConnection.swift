@@ -257,6 +257,9 @@ internal import Glibc
         unsafe write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    /// Whether this answer is the connection's last whatever the client wants.
+    var isDraining: Bool { server.isDraining }
+
     /// Bytes that the client has not taken yet.
     var unsentBytes: Int {
         guard let output = unsafe bufferevent_get_output(stream) else { return 0 }
