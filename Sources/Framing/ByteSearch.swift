@@ -7,9 +7,9 @@ extension UInt8 {
 
 /// The first place at or after `start` where `one` or `other` stands; `nil` if there is none.
 ///
-/// Thirty-two bytes at a time while neither is among them, then eight, as in Alan Mycroft's test for a zero byte: `(x - 01…) & ~x & 80…` has the
-/// high bit set in the lowest zero byte of `x` (higher bits may be wrong, so only the lowest
-/// counts).
+/// Thirty-two bytes at a time while neither is among them, then eight, as in Alan Mycroft's test
+/// for a zero byte: `(x - 01…) & ~x & 80…` has the high bit set in the lowest zero byte of `x`
+/// (higher bits may be wrong, so only the lowest counts).
 @inline(__always)
 func firstIndex(of one: UInt8, or other: UInt8, in bytes: Span<UInt8>, from start: Int) -> Int? {
     let ones: UInt64 = 0x0101_0101_0101_0101

@@ -22,7 +22,7 @@ import Testing
     func aScriptCanBeRunAndExplainsItself(_ file: ProjectFile) {
         #expect(Project.isExecutable(file.path), "\(file.path) is not executable")
         #expect(file.text.hasPrefix("#!/usr/bin/env "), "\(file.path) has no interpreter line")
-        let explains = file.text.contains("--help)") || file.text.contains("argparse")
+        let explains = file.text.contains("--help") || file.text.contains("argparse")
         #expect(explains || file.path == ".ci/run", "\(file.path) has no --help")
     }
 
