@@ -51,11 +51,10 @@ end_background() {
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
         done
-        kill -KILL "$pid" 2>/dev/null
-        wait "$pid" 2>/dev/null
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
     done
     started=()
-    return 0
 }
 
 # wait_for_url FILE PID SECONDS [NOT]: prints the first http://127.0.0.1:PORT other than NOT that the process wrote.
@@ -68,6 +67,22 @@ wait_for_url() {
         sleep 0.05
     done
     return 1
+}
+
+# swift_test OPTIONS...: runs the tests; prints the count, or what failed.
+swift_test() {
+    local log
+    log=$(mktemp)
+    if swift test --disable-xctest "$@" >"$log" 2>&1; then
+        grep 'Test run with' "$log" >&2
+        rm "$log"
+    else
+        # Issues and what belongs to them; compiler errors and reports of a sanitizer stand at the end.
+        grep -E -A 3 '^✘ .*(recorded|failed)|error:' "$log" | grep -v 'started\.$' | head -n 200 >&2 || true
+        tail -n 60 "$log" >&2
+        rm "$log"
+        return 1
+    fi
 }
 
 # Debian's compiler or the one that comes with Swift.

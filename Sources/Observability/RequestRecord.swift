@@ -201,8 +201,8 @@ extension String {
 /// A JSON string, quotes included.
 private func quoted(_ text: String) -> String { "\"" + escaped(text, inQuotes: true) + "\"" }
 
-/// Control characters as JSON escapes them, so that nobody's words can forge a line of the log. U+2028 and U+2029 are
-/// with them: some readers split lines there.
+/// Control characters as JSON escapes them, so that nobody's words can forge a line of the log.
+/// U+2028 and U+2029 are with them: some readers split lines there.
 private func escaped(_ text: String, inQuotes: Bool = false) -> String {
     var result = ""
     // Scalars and not characters: a quote with an accent on it is a quote to every reader.
@@ -220,7 +220,8 @@ private func escaped(_ text: String, inQuotes: Bool = false) -> String {
     return result
 }
 
-/// A number with one digit after its point. The counts it is made of are an upstream's, which may say anything.
+/// A number with one digit after its point. The counts it is made of are an upstream's, which may
+/// say anything.
 private func oneDecimal(_ number: Double) -> String {
     let tenths = Int(min(number, 1e15) * 10 + 0.5)
     return "\(tenths / 10).\(tenths % 10)"

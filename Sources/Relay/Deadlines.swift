@@ -52,7 +52,8 @@ public struct Deadlines: Sendable {
         case delivering
     }
 
-    /// The settings that hold: those of the upstream that is asked. Retrying elsewhere changes them.
+    /// The settings that hold: those of the upstream that is asked. Retrying elsewhere changes
+    /// them.
     public var settings: Settings
     private let began: Int64
     private var phase = Phase.queued

@@ -30,7 +30,8 @@ extension Caller {
         apiKey = exchange.header("x-api-key")
     }
 
-    /// The key it offers: that of `Authorization: Bearer` (RFC 6750, section 2.1) before `x-api-key`.
+    /// The key it offers: that of `Authorization: Bearer` (RFC 6750, section 2.1) before
+    /// `x-api-key`.
     var offeredKey: String? {
         if let authorization {
             let scheme = authorization.prefix { $0 != " " }
@@ -114,7 +115,8 @@ struct AccessPolicy: Sendable {
 
     // MARK: - Browsers
 
-    /// Loopback pages, desktop applications as Ollama allows them, and what the configuration names.
+    /// Loopback pages, desktop applications as Ollama allows them, and what the configuration
+    /// names.
     func isAllowed(origin: String) -> Bool {
         let origin = origin.lowercased()
         if origins.contains("*") || origins.contains(origin) { return true }
@@ -143,8 +145,8 @@ struct AccessPolicy: Sendable {
         ]
     }
 
-    /// The answer to a preflight. The wildcard does not cover `Authorization` (Fetch standard), so names are named:
-    /// those asked for, and those that clients of OpenAI's send.
+    /// The answer to a preflight. The wildcard does not cover `Authorization` (Fetch standard), so
+    /// names are named: those asked for, and those that clients of OpenAI's send.
     func preflight(asking names: String?, requestID: String) -> Reply {
         var allowed = "Authorization, Content-Type, x-api-key, x-request-id, traceparent"
         if let names, names.utf8.count <= 4096 { allowed += ", " + names }

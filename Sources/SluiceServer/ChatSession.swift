@@ -128,7 +128,8 @@ final class ChatSession {
         case .resumeUpstream:
             call?.resume()
             enter(.streaming)
-        case .abortUpstream: abortUpstream()
+        case .abortUpstream: letUpstreamGo { $0.cancel() }
+        case .releaseUpstream: letUpstreamGo { $0.release() }
         case .startStream: startStream()
         case .sendHead:
             exchange.flush()
@@ -162,13 +163,14 @@ final class ChatSession {
             bodyLength: candidate.upstream.contentLength, accept: accept,
             identity: identity)
         call = Call(
-            on: worker.loop, to: backend.addresses, CallRequest(head: head, body: body),
-            headLimit: worker.configuration.limits.upstreamHead, observer: self)
+            CallRequest(head: head, body: body),
+            to: CallTarget(backend.addresses, poolKey: backend.name), through: worker.pool,
+            headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
         deadlines.settings = worker.deadlineSettings(for: backend.settings)
         enter(.connecting)
-        call?.start()
+        call?.start(self)
     }
 
     private func streamOptions() -> StreamOptions {
@@ -183,10 +185,10 @@ final class ChatSession {
         return options
     }
 
-    private func abortUpstream() {
+    private func letUpstreamGo(_ how: (Call) -> Void) {
         guard let ended = call else { return }
         call = nil
-        ended.cancel()
+        how(ended)
         // This may be one of its callbacks.
         worker.loop.afterThisTurn { _ = ended }
     }
@@ -302,7 +304,7 @@ final class ChatSession {
     /// The one way out.
     private func end(_ ending: Ending) {
         timer?.cancel()
-        abortUpstream()
+        letUpstreamGo { $0.cancel() }
         exchange.observer = nil
         record.ending = ending
         record.promptTokens = decoder.usage?.promptTokens
@@ -344,7 +346,10 @@ final class ChatSession {
 
     private func deadlinePassed(_ ending: Ending) {
         // All that is missing may be the upstream's own goodbye.
-        if decoder.isAnswerComplete { return upstreamFinished() }
+        if decoder.isAnswerComplete {
+            letUpstreamGo { $0.cancel() }
+            return upstreamFinished()
+        }
         failure = worker.error(for: ending, candidate.backend)
         happened(
             ending == .connectTimeout
@@ -379,7 +384,8 @@ extension ChatSession: CallObserver {
         do throws(DialectError) {
             try feed(body)
         } catch {
-            if decoder.dataEvents > 0 { noteFirstEvent() }
+            // A failure that is the first thing said can still have its status.
+            if !worker.events.isEmpty || !worker.lines.isEmpty { noteFirstEvent() }
             // A complete answer stays one, whatever follows it.
             if decoder.isAnswerComplete { return upstreamFinished() }
             passOn()

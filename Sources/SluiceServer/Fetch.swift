@@ -13,7 +13,7 @@ enum FetchResult {
     case failed(String)
 }
 
-/// Asks one thing and calls back once. Released, it asks no longer.
+/// Asks one thing and calls back once, unless it is cancelled before. Its call holds it until then.
 final class Fetch: CallObserver {
     /// Lists of models of a large Ollama take some hundred kilobytes.
     private static let bodyLimit = 8 << 20
@@ -25,21 +25,19 @@ final class Fetch: CallObserver {
     private var completion: ((FetchResult) -> Void)?
 
     init(
-        on loop: Loop, to addresses: [SocketAddress], _ request: CallRequest,
-        within limit: Duration,
-        completion: @escaping (FetchResult) -> Void
+        _ request: CallRequest, to target: CallTarget, through pool: ConnectionPool,
+        within limit: Duration, completion: @escaping (FetchResult) -> Void
     ) {
         self.completion = completion
-        call = Call(
-            on: loop, to: addresses, request, headLimit: 64 << 10, observer: self)
-        deadline = Timer(on: loop) { [unowned self] in
+        call = Call(request, to: target, through: pool, headLimit: 64 << 10)
+        deadline = Timer(on: pool.loop) { [unowned self] in
             finish(.failed("no answer within \(limit.wholeMilliseconds) ms"))
         }
         deadline?.arm(after: limit)
     }
 
     /// Begins. The completion may be called before this returns.
-    func start() { call?.start() }
+    func start() { call?.start(self) }
 
     func callConnected(_ call: Call) {}
 
@@ -59,12 +57,17 @@ final class Fetch: CallObserver {
 
     func call(_ call: Call, failed failure: CallFailure) { finish(.failed(failure.words)) }
 
-    private func finish(_ result: FetchResult) {
-        guard let completion else { return }
-        self.completion = nil
+    /// Asks no longer; the completion is not called.
+    func cancel() {
+        completion = nil
         call?.cancel()
         deadline?.cancel()
-        completion(result)
+    }
+
+    private func finish(_ result: FetchResult) {
+        let completion = completion
+        cancel()
+        completion?(result)
     }
 }
 

@@ -1,4 +1,5 @@
-// Which names for itself Sluice answers to, so that a web page cannot reach it under a name of its own.
+// Which names for itself Sluice answers to, so that a web page cannot reach it under a name of its
+// own.
 
 internal import Configuration
 internal import Glibc
@@ -6,9 +7,10 @@ internal import HTTPTypes
 
 /// The rule on the `Host` field.
 ///
-/// A page at http://evil.example may let that name point to 127.0.0.1 (DNS rebinding); to the browser, Sluice then is
-/// the page's own server, and no `Origin` is sent. What gives it away is the name in `Host`. Addresses cannot be
-/// rebound, and names of this machine are not in others' hands.
+/// A page at http://evil.example may let that name point to 127.0.0.1 (DNS rebinding); to the
+/// browser, Sluice then is the page's own server, and no `Origin` is sent. What gives it away is
+/// the name in `Host`. Addresses cannot be rebound, and names of this machine are not in others'
+/// hands.
 struct HostRule: Sendable {
     private let names: [String]
     /// Whether there is nothing else to keep strangers out, but that only this machine can connect.
@@ -16,8 +18,9 @@ struct HostRule: Sendable {
 
     /// The rule of `configuration` on a machine that calls itself `ownHostName`.
     ///
-    /// Keys make it needless. On an address that others can reach without keys, anybody may ask under any name; that
-    /// was asked for with `--insecure-no-auth`. Browsers do not speak to Unix sockets.
+    /// Keys make it needless. On an address that others can reach without keys, anybody may ask
+    /// under any name; that was asked for with `--insecure-no-auth`. Browsers do not speak to Unix
+    /// sockets.
     init(_ configuration: Configuration, ownHostName: String?) {
         names =
             (["localhost", "host.docker.internal"] + configuration.allowedHosts
@@ -29,8 +32,8 @@ struct HostRule: Sendable {
             configuration.keys.isEmpty && hasPorts && configuration.listen.allSatisfy(\.isLocal)
     }
 
-    /// Whether a request with this `Host` may be answered. One without is: only HTTP/1.0 can do without, and browsers
-    /// never do.
+    /// Whether a request with this `Host` may be answered. One without is: only HTTP/1.0 can do
+    /// without, and browsers never do.
     func allows(host field: String?) -> Bool {
         guard isNeeded, let field else { return true }
         let bytes = Array(field.utf8)
@@ -86,7 +89,8 @@ struct IPAddress: Equatable {
 
 /// What this machine calls itself; `nil` if it does not say.
 func ownHostName() -> String? {
-    // Linux has names of at most 64 bytes (HOST_NAME_MAX). The last zero stays, whatever is written.
+    // Linux has names of at most 64 bytes (HOST_NAME_MAX). The last zero stays, whatever is
+    // written.
     var name = [CChar](repeating: 0, count: 256)
     guard unsafe gethostname(&name, 255) == 0 else { return nil }
     let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }

@@ -61,8 +61,8 @@ struct RequestIDs {
     }
 }
 
-/// A `traceparent` of the form that W3C Trace Context (section 3.2) prescribes, or nothing. One that
-/// is wrong is dropped, as it wants, so that it cannot spoil the upstream's traces.
+/// A `traceparent` of the form that W3C Trace Context (section 3.2) prescribes, or nothing. One
+/// that is wrong is dropped, as it wants, so that it cannot spoil the upstream's traces.
 func validTraceparent(_ text: String) -> String? {
     let parts = text.split(separator: "-", omittingEmptySubsequences: false)
     guard parts.count >= 4, parts[..<4].map(\.utf8.count) == [2, 32, 16, 2],

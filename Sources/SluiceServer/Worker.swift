@@ -31,10 +31,12 @@ final class Worker {
     var events = ChunkSink(framing: .serverSentEvents, headroom: ChunkFraming.headroom)
     var lines = ChunkSink(framing: .lines, headroom: 0)
 
+    /// Idle connections to backends.
+    let pool: ConnectionPool
     private(set) var fleet: Fleet
     private(set) var server: HTTPServer?
     private(set) var mailbox: Mailbox<WorkerMessage>?
-    private var sessions: [ObjectIdentifier: ChatSession] = [:]
+    private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
     private let log: Log
@@ -48,6 +50,7 @@ final class Worker {
         self.configuration = configuration
         self.log = log
         ids = RequestIDs(seed: seed)
+        pool = ConnectionPool(on: loop)
         access = AccessPolicy(configuration, ownHostName: ownHostName())
         fleet = Fleet(configuration, [])
         mailbox = Mailbox(on: loop) { [unowned self] in receive($0) }
@@ -87,6 +90,7 @@ final class Worker {
         // Dropping tells nobody, and every request has its log line.
         for session in sessions.values { session.cutOff(.shuttingDown) }
         server?.dropAll()
+        pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
         loop.afterThisTurn { [self] in hasClosed() }
     }
@@ -151,7 +155,14 @@ final class Worker {
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
         }
-        return Answers.reply(error, ids.next(), [])
+        // What has no valid head has no method and no path, but it has its line in the log.
+        var record = RequestRecord(
+            id: ids.next(), method: "-", path: "-",
+            ending: error.code == .requestTimeout ? .requestTimeout : .refused,
+            totalMilliseconds: 0)
+        record.status = error.status
+        log.write(record)
+        return Answers.reply(error, record.id, [])
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {

@@ -166,7 +166,8 @@ private let full = record {
     }
 }
 
-/// How many lines a reader sees that ends them wherever Unicode says so (section 5.8 of the standard).
+/// How many lines a reader sees that ends them wherever Unicode says so (section 5.8 of the
+/// standard).
 private func lineBreaks(_ text: String) -> Int {
     text.unicodeScalars.count { [0x0A, 0x0B, 0x0C, 0x0D, 0x85, 0x2028, 0x2029].contains($0.value) }
 }

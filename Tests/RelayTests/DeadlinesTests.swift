@@ -1,10 +1,11 @@
-// The clocks of a session, on times that the tests make up. One unit is as good as another; here it is one second.
+// The clocks of a session, on times that the tests make up. One unit is as good as another; here it
+// is one second.
 
 import Relay
 import Testing
 
-/// All clocks, each of another length. `connect` 5, `queue` 600, `head_grace` 10, `first_token` 3600, `token` 300,
-/// `keep_alive_interval` 7; `total` is off.
+/// All clocks, each of another length. `connect` 5, `queue` 600, `head_grace` 10, `first_token`
+/// 3600, `token` 300, `keep_alive_interval` 7; `total` is off.
 private func settings(
     _ change: (inout Deadlines.Settings) -> Void = { _ in }
 ) -> Deadlines.Settings {
@@ -72,8 +73,9 @@ private func expectNothing(_ deadlines: Deadlines) {
         expect(deadlines, .deadline(.firstTokenTimeout), at: 1003)
     }
 
-    /// CONTRACT: `first_token` counts from dispatch, and each backend can have its own. So the one that is tried next
-    /// is not charged with the time the one before it took, and its own settings hold.
+    /// CONTRACT: `first_token` counts from dispatch, and each backend can have its own. So the one
+    /// that is tried next is not charged with the time the one before it took, and its own settings
+    /// hold.
     @Test func theNextBackendHasItsOwnTimes() {
         var deadlines = clocks(settings { $0.total = 100 })
         deadlines.enter(.connecting, now: 1000)

@@ -4,8 +4,8 @@ import Relay
 
 /// Carries orders out on paper, and complains of each that breaks a promise.
 ///
-/// It is written against the contract and knows nothing of the machine's states: another machine would have to keep
-/// the same promises.
+/// It is written against the contract and knows nothing of the machine's states: another machine
+/// would have to keep the same promises.
 struct Ledger: Hashable {
     enum Upstream: Hashable { case notCalled, open, paused, closed }
     enum Reply: Hashable { case none, head, complete, failed(Ending) }
@@ -42,7 +42,8 @@ struct Ledger: Hashable {
     private mutating func carryOut(_ order: Order) -> String? {
         guard ended == nil else { return "\(order) after the end" }
         switch order {
-        case .callUpstream, .callNextUpstream, .pauseUpstream, .resumeUpstream, .abortUpstream:
+        case .callUpstream, .callNextUpstream, .pauseUpstream, .resumeUpstream, .abortUpstream,
+            .releaseUpstream:
             return carryOutUpstream(order)
         case .startStream, .sendHead, .finishStream, .sendCompletion, .failWithStatus,
             .failInStream:
@@ -61,6 +62,9 @@ struct Ledger: Hashable {
         case (.pauseUpstream, .open): upstream = .paused
         case (.resumeUpstream, .paused): upstream = .open
         case (.abortUpstream, .open), (.abortUpstream, .paused): upstream = .closed
+        case (.releaseUpstream, .open), (.releaseUpstream, .paused):
+            guard cause == .answerCompleted else { return "released without a whole answer" }
+            upstream = .closed
         default: return "\(order) while the upstream is \(upstream)"
         }
         return nil

@@ -1,4 +1,5 @@
-// What a session does, told as stories: the facts of one chat from its admission to its end, and the orders they give.
+// What a session does, told as stories: the facts of one chat from its admission to its end, and
+// the orders they give.
 
 import Relay
 import Testing
@@ -36,7 +37,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                 .admitted: [.callUpstream],
                 .upstreamConnected: [],
                 .firstEvent: [.startStream],
-                .answerCompleted: [.abortUpstream, .finishStream],
+                .answerCompleted: [.releaseUpstream, .finishStream],
                 .replyDelivered: [.end(.completed)],
             ]),
         Story(
@@ -44,7 +45,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
             [
                 .admitted: [.callUpstream],
                 .upstreamConnected: [],
-                .answerCompleted: [.abortUpstream, .startStream, .finishStream],
+                .answerCompleted: [.releaseUpstream, .startStream, .finishStream],
                 .replyDelivered: [.end(.completed)],
             ]),
         Story(
@@ -54,7 +55,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                 .upstreamConnected: [],
                 .headGracePassed: [.startStream, .sendHead],
                 .firstEvent: [],
-                .answerCompleted: [.abortUpstream, .finishStream],
+                .answerCompleted: [.releaseUpstream, .finishStream],
                 .replyDelivered: [.end(.completed)],
             ]),
         Story(
@@ -76,7 +77,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                 .clientDrained: [],
                 .clientBlocked: [.pauseUpstream],
                 .clientDrained: [.resumeUpstream],
-                .answerCompleted: [.abortUpstream, .finishStream],
+                .answerCompleted: [.releaseUpstream, .finishStream],
                 .replyDelivered: [.end(.completed)],
             ]),
         Story(
@@ -108,7 +109,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                 ],
                 .upstreamConnected: [],
                 .firstEvent: [],
-                .answerCompleted: [.abortUpstream, .finishStream],
+                .answerCompleted: [.releaseUpstream, .finishStream],
                 .replyDelivered: [.end(.completed)],
             ]),
         Story(
@@ -124,7 +125,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
             [
                 .admitted: [.callUpstream],
                 .firstEvent: [.startStream],
-                .answerCompleted: [.abortUpstream, .finishStream],
+                .answerCompleted: [.releaseUpstream, .finishStream],
                 .cutOff(.shuttingDown): [.end(.shuttingDown)],
             ]),
         Story(
@@ -132,7 +133,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
             [
                 .admitted: [.callUpstream],
                 .firstEvent: [.startStream],
-                .answerCompleted: [.abortUpstream, .finishStream],
+                .answerCompleted: [.releaseUpstream, .finishStream],
                 .clientLeft: [.end(.clientLeft)],
             ]),
     ]
@@ -147,7 +148,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                 .admitted: [.callUpstream],
                 .upstreamConnected: [],
                 .firstEvent: [],
-                .answerCompleted: [.abortUpstream, .sendCompletion],
+                .answerCompleted: [.releaseUpstream, .sendCompletion],
                 .replyDelivered: [.end(.completed)],
             ]),
         Story(

@@ -1,4 +1,5 @@
-// Walks every state a session can get into by every fact that can happen in it, and holds the promises there.
+// Walks every state a session can get into by every fact that can happen in it, and holds the
+// promises there.
 
 import Relay
 import Testing

@@ -101,7 +101,8 @@ import Testing
         }
     }
 
-    /// A 504 and most 500s become 502 for the client, but the work they cost is not done again elsewhere.
+    /// A 504 and most 500s become 502 for the client, but the work they cost is not done again
+    /// elsewhere.
     @Test(arguments: [500, 501, 504, 507, 599])
     func anUpstreamThatFailedIsTheLast(_ status: Int) {
         #expect(

@@ -1,4 +1,5 @@
-// The head of every request to an upstream, to the byte, and how the kinds of backends are told apart.
+// The head of every request to an upstream, to the byte, and how the kinds of backends are told
+// apart.
 
 import Configuration
 import HTTPTransport
