@@ -70,6 +70,7 @@ private func clientSight(_ words: inout Words) throws(ScenarioError) -> ClientSi
     if words.take("close") { return .closed }
     if words.take("reset") { return .reset }
     if words.take("the whole flood") { return .wholeFlood }
+    if words.take("its bytes taken") { return .bytesTaken }
     if words.take("error event") { return .errorEvent(try words.word()) }
     if words.take("no header") { return .noField(try words.word()) }
     if words.take("header") {

@@ -25,6 +25,8 @@ final class Wire {
     /// How many bytes the socket has taken, and since when it takes no more.
     private(set) var sentBytes = 0
     private(set) var stuckSince: Instant?
+    /// Whether bytes were refused: the other side was gone.
+    private(set) var hasFailedToSend = false
     /// Hears of every read.
     var arrived: (Span<UInt8>) -> Void = { _ in }
 
@@ -92,6 +94,7 @@ final class Wire {
                 return
             // The other side is gone; reading tells how.
             case .ended, .failed:
+                hasFailedToSend = true
                 source = nil
                 outbox = []
                 sentFromOutbox = 0
