@@ -50,7 +50,9 @@ public struct RouteTable: Sendable {
         _ requested: String?, includingDown: Bool = false,
         isAllowed: (String) -> Bool = { _ in true }
     ) -> Resolution {
-        let resolve = { resolve(named: $0, includingDown: includingDown, isAllowed) }
+        func resolve(_ name: String) -> Resolution {
+            self.resolve(named: name, includingDown: includingDown, isAllowed)
+        }
         if let requested { return resolve(requested) }
         if let defaultModel, isAllowed(defaultModel) { return resolve(defaultModel) }
         // A model that is down still counts: else a request would go elsewhere just because a
