@@ -99,6 +99,8 @@ struct AdmissionLab {
         take(admission.wake(now: now))
     }
 
+    mutating func dueProbes() -> [String] { admission.takeDueProbes(now: now) }
+
     /// The backend of a request that runs.
     func backend(_ id: UInt64) -> String? { running[id]?.backend }
 }
