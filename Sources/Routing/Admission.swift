@@ -98,7 +98,9 @@ public struct Admission: Sendable {
             let pause = queueSeconds(pool)
             answers.append(.refused(id: ticket.id, .queueFull(retryAfterSeconds: pause)))
         } else {
-            answers.append(.queued(id: ticket.id, position: position(atSeat: seat)))
+            let (position, visits) = position(atSeat: seat)
+            room.note(visits: visits)
+            answers.append(.queued(id: ticket.id, position: position))
         }
         return answers
     }
@@ -162,10 +164,10 @@ public struct Admission: Sendable {
     }
 
     /// The place of a request in its queue, 1 for the next; `nil` if it does not wait. Takes as
-    /// many steps as there are before it.
+    /// many steps as there are before it or behind it, whichever are fewer.
     public func position(of id: UInt64) -> Int? {
         guard case .waiting(let seat)? = locations[id] else { return nil }
-        return position(atSeat: seat)
+        return position(atSeat: seat).position
     }
 
     /// How many wait.
@@ -234,10 +236,11 @@ extension Admission {
         return head(of: waiter.pool) == seat
     }
 
-    private func position(atSeat seat: Int) -> Int {
-        guard let waiter = room[seat] else { return 0 }
+    private func position(atSeat seat: Int) -> (position: Int, visits: Int) {
+        guard let waiter = room[seat] else { return (0, 0) }
         let pool = pools[waiter.pool]
-        return room.countAhead(of: waiter.rank, in: pool.interactive)
-            + room.countAhead(of: waiter.rank, in: pool.batch) + 1
+        let first = room.countAhead(of: waiter.rank, in: pool.interactive)
+        let second = room.countAhead(of: waiter.rank, in: pool.batch)
+        return (first.count + second.count + 1, first.visits + second.visits)
     }
 }

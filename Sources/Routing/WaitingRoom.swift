@@ -99,17 +99,24 @@ struct WaitingRoom: Sendable {
         return waiter
     }
 
-    /// How many in `line` go before `rank`.
-    func countAhead(of rank: Rank, in line: Line) -> Int {
-        // Who has come last, as most who ask, need not count.
-        if let tail = line.tail, let last = self.rank(tail), last < rank { return line.count }
-        var (count, seat) = (0, line.head)
-        while let here = seat, let other = self.rank(here), other < rank {
-            count += 1
-            seat = seats[here].next
+    /// How many in `line` go before `rank`, and how many were looked at to know it: no more than
+    /// go before it or after it, whichever are fewer.
+    func countAhead(of rank: Rank, in line: Line) -> (count: Int, visits: Int) {
+        var (front, back) = (line.head, line.tail)
+        var steps = 0
+        while let first = front, let last = back, let least = self.rank(first),
+            let greatest = self.rank(last)
+        {
+            if rank <= least { return (steps, steps + 1) }
+            if greatest < rank { return (line.count - steps, steps + 1) }
+            if greatest == rank { return (line.count - steps - 1, steps + 1) }
+            (front, back) = (seats[first].next, seats[last].previous)
+            steps += 1
         }
-        return count
+        return (steps, steps)
     }
+
+    mutating func note(visits more: Int) { visits += more }
 
     private mutating func freeSeat() -> Int {
         if let seat = freeSeats.popLast() { return seat }

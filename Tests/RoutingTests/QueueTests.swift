@@ -239,7 +239,7 @@ import Testing
         for id in [5000, 10_002, 3, 7001] as [UInt64] {
             #expect(visits(&lab) { $0.cancel(id) } <= 2)
         }
-        #expect(visits(&lab) { $0.request(20_000) } <= 2)
+        #expect(visits(&lab) { $0.request(20_000) } <= 4)
         #expect(visits(&lab) { $0.release(1) } <= 2)
         // One that comes back from a dead backend belongs at the head.
         #expect(visits(&lab) { $0.retry(2, "gpu", .broken) } <= 4)
