@@ -99,6 +99,17 @@ import Testing
         #expect(lab.admission.waitingCount == 0)
     }
 
+    @Test func theGraceIsNotBegunAnewWhenAnotherBackendChanges() {
+        var lab = AdmissionLab([backend("a", 1), backend("b", 1)])
+        lab.request(1, "a")
+        lab.request(2, "a")
+        lab.release(1, .refused)
+        lab.wait(Admission.restartGrace / 2)
+        lab.take(lab.admission.report(.refused, on: "b", now: lab.now))
+        lab.wait(Admission.restartGrace / 2)
+        #expect(lab.refused.keys.sorted() == [2])
+    }
+
     @Test func aClientThatLeavesNeverCountsAgainstABackend() {
         var lab = AdmissionLab([backend("a", 2)])
         for id in 1...100 as ClosedRange<UInt64> {
@@ -157,6 +168,16 @@ import Testing
         }
     }
 
+    @Test func theWaitIsNotBegunAnewWhenAnotherBackendChanges() {
+        var lab = AdmissionLab([backend("a", 1), backend("b", 1)], loadWait: 60 * second)
+        lab.request(1, "a")
+        lab.retry(1, "a", .loading)
+        lab.wait(40 * second)
+        lab.take(lab.admission.report(.refused, on: "b", now: lab.now))
+        lab.wait(20 * second)
+        #expect(lab.refused.keys.sorted() == [1])
+    }
+
     @Test func anotherBackendThatHasTheModelServesMeanwhile() {
         var lab = AdmissionLab([backend("a", 2), backend("b", 1)])
         lab.probed("a", .loading)
@@ -182,6 +203,30 @@ import Testing
         #expect(lab.order == [1, 2, 3, 1].filter { $0 != 2 })
         lab.release(1)
         #expect(lab.order.last == 2)
+    }
+
+    @Test func afterTheCureTheModelHasToBeLoaded() {
+        var lab = AdmissionLab([ollama("a", 2), ollama("b", 2)])
+        for name in ["a", "b"] {
+            lab.take(lab.admission.setLoaded(["m"], on: name, now: lab.now))
+        }
+        let place = Place(backend: "a", model: "m")
+        lab.admission.suspend(place, now: lab.now)
+        lab.take(lab.admission.resume(place, now: lab.now))
+        for id in 1...2 as ClosedRange<UInt64> { lab.request(id, "a b") }
+        #expect([lab.backend(1), lab.backend(2)] == ["b", "b"])
+    }
+
+    @Test func aModelThatIsBeingLoadedForARequestCountsAsLoaded() {
+        var lab = AdmissionLab([ollama("a", 2), ollama("b", 2)])
+        for name in ["a", "b"] {
+            lab.take(lab.admission.setLoaded([], on: name, now: lab.now))
+        }
+        lab.request(1, "a b")
+        // The server does not list it yet.
+        lab.take(lab.admission.setLoaded([], on: "a", now: lab.now))
+        lab.request(2, "a b")
+        #expect([lab.backend(1), lab.backend(2)] == ["a", "a"])
     }
 }
 
