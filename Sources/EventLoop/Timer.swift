@@ -75,8 +75,9 @@ internal import Glibc
     private static let fired: event_callback_fn = { _, _, context in
         guard let context = unsafe context else { return }
         let timer = unsafe Unmanaged<Timer>.fromOpaque(context).takeUnretainedValue()
-        // libevent counts from the begin of the turn in which a timer was armed, by a clock that ticks every four
-        // milliseconds. So it comes early now and then, and a deadline never does: the rest is waited for.
+        // libevent counts from the begin of the turn in which a timer was armed, by a clock that
+        // ticks every four milliseconds. So it comes early now and then, and a deadline never does:
+        // the rest is waited for.
         if let due = timer.due {
             let rest = due - Instant.now
             if rest > .zero { return timer.add(rest) }

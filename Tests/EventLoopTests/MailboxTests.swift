@@ -122,7 +122,8 @@ import Testing
     }
 }
 
-/// The process and not this thread, as `raise` does: threads that run tests may have signals blocked.
+/// The process and not this thread, as `raise` does: threads that run tests may have signals
+/// blocked.
 private func signalOurselves(_ number: Int32) { kill(getpid(), number) }
 
 /// One after the other: only one loop of a process may watch signals at a time.

@@ -103,7 +103,8 @@ final class Lab {
 
     // MARK: - The end
 
-    /// Closes everything and lets the loop finish what that begins. Says what is left that should not be.
+    /// Closes everything and lets the loop finish what that begins. Says what is left that should
+    /// not be.
     func close() -> [String] {
         for client in clients.values { client.close() }
         for upstream in upstreams.values { upstream.close() }

@@ -400,8 +400,9 @@ internal import Glibc
         armDeadlineTimer()
     }
 
-    /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A client that has
-    /// taken less than that is slow, not stalled: so what counts is what the kernel still holds.
+    /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A
+    /// client that has taken less than that is slow, not stalled: so what counts is what the kernel
+    /// still holds.
     private func lookAtStall(_ now: Instant) {
         let held = socket?.unacknowledgedBytes ?? 0
         guard held < heldAtStall else { return leave { $0.clientStalled() } }
