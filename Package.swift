@@ -78,7 +78,7 @@ let package = Package(
             "SluiceServerTests",
             [
                 "SluiceServer", "Configuration", "EventLoop", "HTTPTransport", "Relay", "Chat",
-                "TestSupport",
+                "Routing", "Observability", "TestSupport",
             ]),
         tests(
             "ScenarioTests",
