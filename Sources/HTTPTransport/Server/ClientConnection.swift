@@ -106,7 +106,12 @@ internal import Glibc
             parse(bytes.span)
         }
         for _ in 0..<Self.readsPerTurn {
-            guard case .reading = phase else { return }
+            guard case .reading = phase else {
+                // The client may have closed right behind its request. That edge will not come
+                // again, so it is looked at again.
+                if seen.contains(.closed) { watch?.callAgain(seen) }
+                return
+            }
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
                 server.loop.withScratch(count) { parse($0) }
