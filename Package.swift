@@ -82,7 +82,7 @@ let package = Package(
             ]),
         tests(
             "ScenarioTests",
-            ["SluiceServer", "EventLoop", "HTTPTransport", "Configuration", "TestSupport"]),
+            ["SluiceServer", "EventLoop", "HTTPTransport", "Configuration", "JSON", "TestSupport"]),
         tests("TidyTests", []),
     ]
 )
