@@ -32,20 +32,42 @@ extension Admission {
     /// for others who then did not go.
     private mutating func runPass(_ now: Int64, _ answers: inout [Answer]) -> Bool {
         pass += 1
-        var heads: [(rank: Rank, pool: Int)] = []
-        for pool in crowded where pools[pool].stall == nil {
-            if let seat = head(of: pool), let rank = room.rank(seat) { heads.append((rank, pool)) }
-        }
-        // The next is the last, where it is cheap to take.
-        if heads.count > 1 { heads.sort { $1.rank < $0.rank } }
-        while let (_, pool) = heads.popLast() {
+        var heads = gatherHeads()
+        while roomyLanes > 0, let pool = heads.popFirst()?.pool {
             guard let seat = head(of: pool), let offset = choosePlace(seat, now) else { continue }
             answers.append(.granted(grant(seat, offset, now)))
-            guard let next = head(of: pool), let rank = room.rank(next) else { continue }
-            let index = heads.lastIndex { rank < $0.rank }.map { $0 + 1 } ?? 0
-            heads.insert((rank, pool), at: index)
+            guard let next = head(of: pool) else { continue }
+            heads.insert(RankedPool(rank: room.rank(next), pool: pool))
         }
         return findIdleDeferrals()
+    }
+
+    /// The heads of the queues for which there is room somewhere; counts the lanes that have it.
+    private mutating func gatherHeads() -> MinHeap<RankedPool> {
+        var heads: [RankedPool] = []
+        roomyLanes = 0
+        for pool in crowded {
+            var hasRoom = false
+            for offset in pools[pool].open {
+                let lane = stations[pools[pool].stations[offset]].lane
+                guard lanes[lane].hasRoom(for: 1) else { continue }
+                hasRoom = true
+                if lanes[lane].counted != pass {
+                    lanes[lane].counted = pass
+                    roomyLanes += 1
+                }
+            }
+            guard hasRoom, let seat = head(of: pool) else { continue }
+            heads.append(RankedPool(rank: room.rank(seat), pool: pool))
+        }
+        return MinHeap(heads)
+    }
+
+    /// Nobody who is asked later in this pass gets anything in this lane.
+    private mutating func claim(_ lane: Int) {
+        guard lanes[lane].claim != pass else { return }
+        lanes[lane].claim = pass
+        if lanes[lane].hasRoom(for: 1) { roomyLanes -= 1 }
     }
 
     /// Finds backends on which someone let others go first, of whom none went, and nothing runs
@@ -82,7 +104,7 @@ extension Admission {
         for offset in pool.open {
             let station = pool.stations[offset]
             guard swaps.contains(offset) else {
-                lanes[stations[station].lane].claim = pass
+                claim(stations[station].lane)
                 continue
             }
             // Not the lane: requests for the loaded models may have it.
@@ -181,6 +203,7 @@ extension Admission {
             granted: now)
         locations[waiter.ticket.id] = .running(running)
         occupy(running, by: 1)
+        if !lanes[stations[number].lane].hasRoom(for: 1) { roomyLanes -= 1 }
         let isReturning = affinity.places(for: waiter.ticket.prefixes).contains {
             $0.place == number
         }

@@ -67,6 +67,8 @@ struct Lane: Sendable {
     var taken = 0
     /// The last pass in which an older request claimed what is free here.
     var claim = 0
+    /// The last pass that counted this lane among those with room.
+    var counted = 0
 
     /// A request for more slots than there are takes them all: the upstream may refuse it, but it
     /// must not wait for ever.
