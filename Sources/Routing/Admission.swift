@@ -146,7 +146,7 @@ public struct Admission: Sendable {
         enqueue(
             Waiter(
                 ticket: ticket, rank: running.rank, arrived: running.arrived,
-                pool: poolNumber(of: places, now: now)))
+                pool: poolNumber(of: places, now: now), retries: running.retries))
         return note(fact, stations[running.station].backend, now: now)
     }
 
@@ -161,7 +161,7 @@ public struct Admission: Sendable {
         enqueue(
             Waiter(
                 ticket: ticket, rank: waiter.rank, arrived: waiter.arrived,
-                pool: poolNumber(of: places, now: now)))
+                pool: poolNumber(of: places, now: now), retries: waiter.retries))
         return dispatch(now: now)
     }
 

@@ -43,7 +43,7 @@ extension Admission {
     }
 
     /// The heads of the queues for which there is room somewhere; counts the lanes that have it.
-    private mutating func gatherHeads() -> MinHeap<RankedPool> {
+    private mutating func gatherHeads() -> RankedPools {
         var heads: [RankedPool] = []
         roomyLanes = 0
         for pool in crowded {
@@ -60,7 +60,7 @@ extension Admission {
             guard hasRoom, let seat = head(of: pool) else { continue }
             heads.append(RankedPool(rank: room.rank(seat), pool: pool))
         }
-        return MinHeap(heads)
+        return RankedPools(heads)
     }
 
     /// Nobody who is asked later in this pass gets anything in this lane.
@@ -200,7 +200,7 @@ extension Admission {
         (backends[backend].lastTurn, stations[number].lastTurn) = (turn, turn)
         let running = Running(
             ticket: waiter.ticket, rank: waiter.rank, arrived: waiter.arrived, station: number,
-            granted: now)
+            granted: now, retries: waiter.retries)
         locations[waiter.ticket.id] = .running(running)
         occupy(running, by: 1)
         if !lanes[stations[number].lane].hasRoom(for: 1) { roomyLanes -= 1 }
@@ -213,7 +213,10 @@ extension Admission {
             waited: now - waiter.arrived, isReturning: isReturning)
     }
 
-    mutating func leave(_ running: Running) { occupy(running, by: -1) }
+    mutating func leave(_ running: Running) {
+        occupy(running, by: -1)
+        if running.hasAnswered { backends[stations[running.station].backend].answering -= 1 }
+    }
 
     func need(_ running: Running) -> Int {
         lanes[stations[running.station].lane].need(running.ticket.weight)

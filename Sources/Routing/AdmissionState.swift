@@ -17,6 +17,8 @@ struct BackendRecord: Sendable {
     var lastTurn = 0
     /// Slots taken, all models together.
     var running = 0
+    /// How many requests are being answered.
+    var answering = 0
     /// How long a request held a slot, as a moving mean in nanoseconds; 0: not known yet.
     var meanHold: Int64 = 0
     /// The models that were asked for, as numbers of stations.
@@ -109,6 +111,10 @@ struct Running: Sendable {
     let arrived: Int64
     let station: Int
     let granted: Int64
+    /// What has failed so far.
+    var retries: RetryPolicy
+    /// Whether its answer has begun, so that its connection is known to stand.
+    var hasAnswered = false
 }
 
 /// Where a request is.

@@ -21,6 +21,8 @@ struct Waiter: Sendable {
     let arrived: Int64
     /// The pool in whose queue it is.
     let pool: Int
+    /// What has failed so far.
+    var retries = RetryPolicy()
     /// How many went before it because their model was loaded.
     var overtaken = 0
     /// Since when others may have gone before it for that.
