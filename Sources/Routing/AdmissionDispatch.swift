@@ -116,6 +116,7 @@ extension Admission {
         return nil
     }
 
+    /// What there is to know of places with a free slot, for choosing among them.
     private func options(_ offsets: [Int], _ pool: Pool, _ ticket: Ticket) -> [PlaceOption] {
         let known = affinity.places(for: ticket.prefixes)
         return offsets.map { offset in
@@ -132,11 +133,13 @@ extension Admission {
 
     // MARK: - Models that are swapped
 
+    /// Whether a request may go to a station now. Slots come first: who finds none needs no swap.
     private mutating func access(_ waiter: Waiter, _ number: Int, _ now: Int64) -> Access {
         let station = stations[number]
         let lane = lanes[station.lane]
         guard lane.claim != pass, lane.hasRoom(for: waiter.ticket.weight) else { return .taken }
         guard let limit = backends[station.backend].residentModels else { return .free }
+        // From here on the server swaps models.
         let isSwap = needsSwap(station, limit)
         let claim = backends[station.backend].swapClaim
         if claim.pass == pass, let older = room[claim.seat] {
@@ -152,12 +155,14 @@ extension Admission {
         return !mustSwap && letsOthersFirst(waiter, station, now) ? .needsSwap : .free
     }
 
+    /// Whether a model would have to be put out for this one.
     private func needsSwap(_ station: Station, _ limit: Int) -> Bool {
         guard !station.isLoaded, station.running == 0 else { return false }
         let models = backends[station.backend].stations.values
         return models.count { stations[$0].isLoaded || stations[$0].running > 0 } >= limit
     }
 
+    /// Whether a request may go before an older one whose model is not loaded.
     private func mayOvertake(_ older: Waiter, _ ticket: Ticket, _ now: Int64) -> Bool {
         // A batch request never goes before somebody who waits for the answer.
         guard older.ticket.priority == .batch || ticket.priority == .interactive else {
@@ -186,6 +191,7 @@ extension Admission {
 
     // MARK: - Coming and going
 
+    /// Takes the request out of its queue and gives it slots at a place of its ticket.
     private mutating func grant(_ seat: Int, _ offset: Int, _ now: Int64) -> Grant {
         guard let waiter = removeWaiter(at: seat) else { preconditionFailure("an empty seat") }
         let number = pools[waiter.pool].stations[offset]
@@ -213,6 +219,7 @@ extension Admission {
             waited: now - waiter.arrived, isReturning: isReturning)
     }
 
+    /// Gives the slots back.
     mutating func leave(_ running: Running) {
         occupy(running, by: -1)
         if running.hasAnswered { backends[stations[running.station].backend].answering -= 1 }

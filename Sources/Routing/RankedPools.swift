@@ -11,8 +11,10 @@ struct RankedPool {
 struct RankedPools {
     private var elements: [RankedPool]
 
+    /// A binary heap: no element is before the one at half its index.
     init(_ elements: [RankedPool]) {
         self.elements = elements
+        // The second half has nothing below it.
         for index in elements.indices.prefix(elements.count / 2).reversed() { sink(index) }
     }
 
@@ -37,6 +39,7 @@ struct RankedPools {
         elements[first].rank < elements[second].rank
     }
 
+    /// Exchanges an element with the lesser of the two below it until neither is before it.
     private mutating func sink(_ start: Int) {
         var index = start
         while 2 * index + 1 < elements.count {
