@@ -164,7 +164,7 @@ final class ChatSession {
             identity: identity)
         call = Call(
             CallRequest(head: head, body: body),
-            to: CallTarget(backend.addresses, poolKey: backend.name), through: worker.pool,
+            to: backend.target, through: worker.pool,
             headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)

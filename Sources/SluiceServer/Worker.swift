@@ -60,6 +60,13 @@ final class Worker {
             handler: { [unowned self] in handle($0) })
     }
 
+    /// Reads certificate and key; connections made from now on are secured with them.
+    func loadCertificate() throws(TLSError) {
+        server?.tls = try configuration.tls.map { files throws(TLSError) in
+            try TLSContext(certificate: files.certificate, key: files.key)
+        }
+    }
+
     /// Listens on one more address; says which, with its port.
     @discardableResult
     func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
