@@ -51,11 +51,10 @@ end_background() {
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
         done
-        kill -KILL "$pid" 2>/dev/null
-        wait "$pid" 2>/dev/null
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
     done
     started=()
-    return 0
 }
 
 # wait_for_url FILE PID SECONDS [NOT]: prints the first http://127.0.0.1:PORT other than NOT that the process wrote.

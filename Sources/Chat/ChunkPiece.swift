@@ -64,18 +64,6 @@ package struct ChunkPiece: Sendable {
     }
 }
 
-/// What stands around the delta of a chunk: each dialect brings its own.
-package protocol ChunkEnvelope {
-    /// About how many bytes stand around the texts; what is left of the limit is for them.
-    var overhead: Int { get }
-    /// Whether the event says something beside its deltas that must not be lost with them.
-    var hasExtras: Bool { get }
-    /// Whether the event holds a `timings` member.
-    var hasTimings: Bool { get }
-    /// Appends the chunk's JSON.
-    func write(_ piece: ChunkPiece, _ identity: StreamIdentity, into bytes: inout [UInt8])
-}
-
 /// What all chunks of a stream have in common, each value as JSON text.
 package struct StreamIdentity: Sendable, Equatable {
     /// A string, with its quotes.

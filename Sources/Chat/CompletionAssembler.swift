@@ -20,6 +20,10 @@ public struct CompletionAssembler: Sendable {
     private var choices: [CompletionChoice] = []
     /// `id`, `created`, … and what else stands beside the choices: the last value of each.
     private var members: [(key: [UInt8], value: [UInt8])] = []
+    private var template = CompletionTemplate()
+
+    /// Far beyond any server's answer; each member is looked for among the others.
+    private static let memberLimit = 256
 
     /// Makes an assembler that holds at most about `limitBytes` bytes of the answer.
     public init(limitBytes: Int) { self.limitBytes = limitBytes }
@@ -36,20 +40,11 @@ public struct CompletionAssembler: Sendable {
 
     /// Takes one chunk.
     public mutating func take(chunk json: Span<UInt8>) throws(CompletionError) {
-        var bytes: [UInt8] = []
-        bytes.append(json)
-        guard let chunk = try? JSONText(bytes), chunk.kind == .object else {
-            throw .malformedChunk
-        }
-        for member in chunk.members {
-            switch member.key.string {
-            case "choices":
-                for choice in member.value.elements { try take(choice) }
-            // The object is another, and progress is for those who wait.
-            case "object", "prompt_progress": break
-            default:
-                if !member.value.isNull { set(member) }
-            }
+        if let text = template.text(of: json) {
+            heldBytes += text.count
+            choices[template.choice].append(text: json.extracting(text), to: template.member)
+        } else {
+            try takeWhole(json)
         }
         guard heldBytes <= limitBytes else { throw .tooLong(limitBytes: limitBytes) }
     }
@@ -81,6 +76,39 @@ public struct CompletionAssembler: Sendable {
 
     // MARK: - Parts
 
+    private mutating func takeWhole(_ json: Span<UInt8>) throws(CompletionError) {
+        template.forget()
+        var bytes: [UInt8] = []
+        bytes.append(json)
+        guard let chunk = try? JSONText(bytes), chunk.kind == .object else {
+            throw .malformedChunk
+        }
+        for member in chunk.members {
+            switch member.key.string {
+            case "choices":
+                for choice in member.value.elements { try take(choice) }
+            // The object is another, and progress is for those who wait.
+            case "object", "prompt_progress": break
+            default:
+                if !member.value.isNull { try set(member) }
+            }
+        }
+        learn(chunk)
+    }
+
+    /// Remembers what stands around the text, if the chunk has one text and nothing else that counts.
+    private mutating func learn(_ chunk: JSONText) {
+        guard let elements = chunk["choices"]?.elements, elements.count == 1,
+            let choice = elements.first, choice["finish_reason"]?.isNull == true,
+            choice["logprobs"] == nil, let index = choice["index"]?.int,
+            let position = choices.firstIndex(where: { $0.index == index }),
+            let delta = choice["delta"]?.members, delta.count == 1, let part = delta.first,
+            part.value.kind == .string, let member = choices[position].position(ofText: part.key)
+        else { return }
+        template.learn(
+            chunk.source, text: part.value.contents, choice: position, member: member)
+    }
+
     private mutating func take(_ choice: JSONText) throws(CompletionError) {
         guard let index = choice["index"]?.int else { throw .malformedChunk }
         let position: Int
@@ -95,7 +123,7 @@ public struct CompletionAssembler: Sendable {
         heldBytes += choices[position].heldBytes - before
     }
 
-    private mutating func set(_ member: JSONText.Member) {
+    private mutating func set(_ member: JSONText.Member) throws(CompletionError) {
         let key = Array(member.key.bytes)
         let value = Array(member.value.bytes)
         if let known = members.firstIndex(where: { $0.key == key }) {
@@ -103,6 +131,7 @@ public struct CompletionAssembler: Sendable {
             members[known].value = value
         } else {
             heldBytes += key.count + value.count
+            guard members.count < Self.memberLimit else { throw .malformedChunk }
             members.append((key, value))
         }
     }

@@ -13,8 +13,10 @@ struct CompletionChoice: Sendable {
     let index: Int
     /// About how many bytes the choice holds.
     private(set) var heldBytes = 0
+    /// The JSON value of `finish_reason`.
     private var finish: [UInt8] = Array("null".utf8)
     /// `content`, `reasoning_content`, `refusal` …: what comes in pieces of text.
+    // `content` is there from the start: llama-server answers "" where there is only a call.
     private var texts: [(key: [UInt8], text: [UInt8])] = [(Array("\"content\"".utf8), [])]
     private var calls: [Call] = []
     /// The elements of `logprobs.content` and `logprobs.refusal`, with commas between them.
@@ -25,6 +27,7 @@ struct CompletionChoice: Sendable {
 
     init(index: Int) { self.index = index }
 
+    /// Takes this choice's part of a chunk.
     mutating func take(_ choice: JSONText) throws(CompletionError) {
         for member in choice.members where !member.value.isNull {
             switch member.key.string {
@@ -39,6 +42,17 @@ struct CompletionChoice: Sendable {
         }
     }
 
+    /// Where the text of the delta member `key` is kept, once there was one.
+    func position(ofText key: JSONText) -> Int? {
+        texts.firstIndex { $0.key.elementsEqual(key.bytes) }
+    }
+
+    /// Adds to the text at `position`.
+    mutating func append(text: Span<UInt8>, to position: Int) {
+        texts[position].text.append(text)
+    }
+
+    /// Appends the choice of the completion: `index`, `message`, `finish_reason` and the rest.
     func append(to json: inout [UInt8]) {
         json.append(#"{"finish_reason":"#)
         json.append(finish.span)
@@ -72,6 +86,7 @@ struct CompletionChoice: Sendable {
 
     // MARK: - Parts
 
+    /// Texts are added up by their names, so that a name this program does not know is no loss.
     private mutating func takeDelta(_ part: JSONText.Member) throws(CompletionError) {
         switch (part.key.string, part.value.kind) {
         case ("role", _), (_, .null): break
@@ -89,6 +104,7 @@ struct CompletionChoice: Sendable {
         }
     }
 
+    /// Our own indexes leave no gaps, so the next new one is the count of those before.
     private mutating func takeCall(_ entry: JSONText) throws(CompletionError) {
         guard let position = entry["index"]?.int, 0...calls.count ~= position else {
             throw .malformedChunk
@@ -107,6 +123,7 @@ struct CompletionChoice: Sendable {
         heldBytes += entry.range.count
     }
 
+    /// Calls have no `index` here, unlike in a stream; the members are in llama-server's order.
     private func appendCalls(to json: inout [UInt8]) {
         guard !calls.isEmpty else { return }
         json.append(#","tool_calls":["#)
@@ -143,6 +160,7 @@ struct CompletionChoice: Sendable {
     ) {
         let key = Array(member.key.bytes)
         let value = Array(member.value.bytes)
+        // Counts what is replaced too: a bound on work as well as on memory.
         heldBytes += key.count + value.count
         if let known = members.firstIndex(where: { $0.key == key }) {
             members[known].value = value

@@ -26,27 +26,40 @@ struct StreamChoice: Sendable {
         hasRole && !isFinished && content.isEmpty && reasoning.isEmpty && thinkTags == nil
     }
 
+    /// Whether arguments of the upstream's call `index` may leave as they come.
+    func isSteady(call index: Int) -> Bool { isSteady && calls.isSteady(index) }
+
+    /// Notes arguments of a steady call that left as they came.
+    mutating func note(arguments: Span<UInt8>, call index: Int) {
+        calls.note(arguments: arguments, index: index)
+    }
+
     /// The pieces of one event, in order; empty if the event adds nothing.
     mutating func pieces(
         of delta: ChoiceDelta, _ writer: PieceWriter
     ) throws(MalformedText) -> [ChunkPiece] {
         guard !isFinished else { return [] }
         var texts = try textDeltas(of: delta, writer)
-        if let finish = delta.finish { texts += closingDeltas(writer, finish) }
+        if delta.finish != nil { texts += closingDeltas(writer) }
+        let addsMembers = !delta.otherMembers.isEmpty
+        // Log probabilities may come for a token whose text is held back, and members of other
+        // names alone: they need a chunk to stand in. A finish chunk can carry the former.
+        if texts.isEmpty, addsMembers || delta.logprobs != nil && delta.finish == nil {
+            texts.append(Array(#"{"content":""}"#.utf8))
+        }
+        if addsMembers { texts[0].insertMembers(delta.otherMembers) }
         var pieces = texts.map { ChunkPiece(delta, $0) }
         if let finish = delta.finish {
             var last = ChunkPiece(delta, Array("{}".utf8))
+            // Ollama says "stop" also after calls, and so do some servers of the OpenAI kind; agents
+            // run their calls only on "tool_calls".
             last.finish = finish == .stop && calls.hasCalls ? .toolCalls : finish
             pieces.append(last)
             isFinished = true
         }
-        if pieces.isEmpty, delta.logprobs != nil || !delta.otherMembers.isEmpty {
-            pieces.append(ChunkPiece(delta, Array(#"{"content":""}"#.utf8)))
-        }
-        if !pieces.isEmpty {
-            pieces[0].logprobs = delta.logprobs
-            pieces[0].delta.insertMembers(delta.otherMembers)
-        }
+        if !pieces.isEmpty { pieces[0].logprobs = delta.logprobs }
+        // Other choices' first chunks leave with the first event; a choice that nobody announced has
+        // its own here.
         if !hasRole {
             hasRole = true
             pieces.insert(ChunkPiece(delta, Self.roleDelta), at: 0)
@@ -57,6 +70,8 @@ struct StreamChoice: Sendable {
     /// The first delta of every choice.
     static let roleDelta = Array(#"{"role":"assistant","content":""}"#.utf8)
 
+    /// The deltas of what came: thoughts, then text, then calls, each in chunks of its own, so that
+    /// a client sees one kind at a time.
     private mutating func textDeltas(
         of delta: ChoiceDelta, _ writer: PieceWriter
     ) throws(MalformedText) -> [[UInt8]] {
@@ -73,17 +88,22 @@ struct StreamChoice: Sendable {
     }
 
     /// What must leave before the finish: unfinished characters, unfinished tags, empty arguments.
-    private mutating func closingDeltas(
-        _ writer: PieceWriter, _ finish: FinishReason
-    ) -> [[UInt8]] {
-        var deltas: [[UInt8]] = []
-        writer.appendReasoning(reasoning.flush(), to: &deltas)
-        appendContent(content.flush(), writer, to: &deltas)
-        if let rest = thinkTags?.finish() { append(rest, writer, to: &deltas) }
+    private mutating func closingDeltas(_ writer: PieceWriter) -> [[UInt8]] {
+        var deltas = heldDeltas(writer)
         for last in calls.finish() { writer.appendToolCall(last, to: &deltas) }
         return deltas
     }
 
+    /// The text held back for what was to follow, when nothing follows.
+    mutating func heldDeltas(_ writer: PieceWriter) -> [[UInt8]] {
+        var deltas: [[UInt8]] = []
+        writer.appendReasoning(reasoning.flush(), to: &deltas)
+        appendContent(content.flush(), writer, to: &deltas)
+        if let rest = thinkTags?.finish() { append(rest, writer, to: &deltas) }
+        return deltas
+    }
+
+    /// Appends content as it is, or as what the tags in it say.
     private mutating func appendContent(
         _ text: [UInt8], _ writer: PieceWriter, to deltas: inout [[UInt8]]
     ) {
@@ -103,79 +123,6 @@ struct StreamChoice: Sendable {
             case .reasoning(let text): writer.appendReasoning(text, to: &deltas)
             case .content(let text): writer.appendContent(text, to: &deltas)
             }
-        }
-    }
-}
-
-/// Writes deltas, cut so that no event grows past its limit.
-struct PieceWriter: Sendable {
-    let field: ReasoningField
-    /// How many bytes of text fit into one event.
-    let room: Int
-
-    func appendContent(_ text: [UInt8], to deltas: inout [[UInt8]]) {
-        append(text, head: #"{"content":""#, tail: "\"}", to: &deltas)
-    }
-
-    func appendReasoning(_ text: [UInt8], to deltas: inout [[UInt8]]) {
-        switch field {
-        case .reasoningContent:
-            append(text, head: #"{"reasoning_content":""#, tail: "\"}", to: &deltas)
-        case .reasoning:
-            append(text, head: #"{"reasoning":""#, tail: "\"}", to: &deltas)
-        case .both:
-            guard !text.isEmpty else { return }
-            for range in cuts(of: text.span, room: room / 2) {
-                var delta = Array(#"{"reasoning_content":""#.utf8)
-                delta.append(text.span, range)
-                delta.append(#"","reasoning":""#)
-                delta.append(text.span, range)
-                delta.append("\"}")
-                deltas.append(delta)
-            }
-        case .none: break
-        }
-    }
-
-    func appendToolCall(_ call: NormalToolCallFragment, to deltas: inout [[UInt8]]) {
-        if let verbatim = call.verbatim, verbatim.count <= room {
-            var delta = Array(#"{"tool_calls":["#.utf8)
-            delta.appendEscapingLineSeparators(verbatim.span)
-            delta.append("]}")
-            deltas.append(delta)
-            return
-        }
-        for range in cuts(of: call.arguments.span, room: room) {
-            var delta = Array(#"{"tool_calls":[{"index":"#.utf8)
-            delta.append(decimal: call.index)
-            if range.lowerBound == 0, let id = call.id {
-                delta.append(#","id":""#)
-                delta.append(id.span)
-                delta.append(#"","type":"function""#)
-            }
-            delta.append(#","function":{"#)
-            if range.lowerBound == 0, let name = call.name {
-                delta.append(#""name":""#)
-                delta.append(name.span)
-                delta.append("\",")
-            }
-            delta.append(#""arguments":""#)
-            delta.append(call.arguments.span, range)
-            delta.append("\"}}]}")
-            deltas.append(delta)
-        }
-    }
-
-    private func append(
-        _ text: [UInt8], head: StaticString, tail: StaticString, to deltas: inout [[UInt8]]
-    ) {
-        guard !text.isEmpty else { return }
-        for range in cuts(of: text.span, room: room) {
-            var delta: [UInt8] = []
-            delta.append(head)
-            delta.append(text.span, range)
-            delta.append(tail)
-            deltas.append(delta)
         }
     }
 }

@@ -33,6 +33,10 @@ struct ThinkTagSplitter: Sendable {
     private static let opening = Array("<think>".utf8)
     private static let closing = Array("</think>".utf8)
 
+    /// White space before a tag is held back no longer than this, in bytes: templates put a line
+    /// break or two there.
+    private static let waitingLimit = 256
+
     /// Whether all that comes is content.
     var isThrough: Bool { state == .through }
 
@@ -71,7 +75,7 @@ struct ThinkTagSplitter: Sendable {
                 state = .afterOpening
                 return tag.startIndex + Self.opening.count
             }
-            if Self.opening.starts(with: tag) {
+            if Self.opening.starts(with: tag), rest.count < Self.waitingLimit {
                 waiting = Array(rest)
                 return nil
             }

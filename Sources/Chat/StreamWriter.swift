@@ -30,12 +30,19 @@ package struct StreamWriter: Sendable {
     /// Whether every choice has finished: the answer is complete, however the connection ends.
     package var isComplete: Bool { hasBegun && choices.allSatisfy(\.isFinished) }
 
-    /// Whether plain text of choice `index` may leave as it comes.
-    package func isSteady(_ index: Int) -> Bool {
-        guard heldFinish.isEmpty else { return false }
+    /// Whether plain text of choice `index`, or arguments of its call `call`, may leave as they come.
+    package func isSteady(_ index: Int, call: Int? = nil) -> Bool {
         // Choices are few, and almost always one: a search beats keeping them by number.
-        for choice in choices where choice.index == index { return choice.isSteady }
-        return false
+        guard heldFinish.isEmpty, let position = choices.firstIndex(where: { $0.index == index })
+        else { return false }
+        guard let call else { return choices[position].isSteady }
+        return choices[position].isSteady(call: call)
+    }
+
+    /// Notes arguments of a steady call that left as they came.
+    package mutating func note(arguments: Span<UInt8>, call: Int, choice index: Int) {
+        guard let position = choices.firstIndex(where: { $0.index == index }) else { return }
+        choices[position].note(arguments: arguments, call: call)
     }
 
     /// Takes over what the first event says about the stream. `id` and `fingerprint` are JSON
@@ -58,6 +65,7 @@ package struct StreamWriter: Sendable {
         for delta in deltas {
             let position = try position(of: delta.index)
             var own = try choices[position].pieces(of: delta, pieceWriter)
+            // Progress of a prompt, for one, comes with a role that has long been said.
             if own.isEmpty, envelope.hasExtras, !choices[position].isFinished {
                 own.append(ChunkPiece(delta, Array("{}".utf8)))
             }
@@ -76,11 +84,23 @@ package struct StreamWriter: Sendable {
         sink.bytes.append(heldFinish.span)
         if let timings {
             sink.bytes.append(#","timings":"#)
-            sink.bytes.append(timings.span)
+            sink.bytes.appendEscapingLineSeparators(timings.span)
         }
         sink.bytes.append(UInt8(ascii: "}"))
         sink.endEvent()
         heldFinish = []
+    }
+
+    /// Writes the texts held back for what was to follow, now that nothing will.
+    package mutating func writeHeldTexts(into sink: inout ChunkSink) {
+        let envelope = PlainEnvelope(includeUsage: options.includeUsage)
+        let pieceWriter = PieceWriter(field: options.reasoning, room: options.eventSplit / 2)
+        for i in choices.indices where choices[i].hasRole {
+            for delta in choices[i].heldDeltas(pieceWriter) {
+                let piece = ChunkPiece(ChoiceDelta(index: choices[i].index, position: 0), delta)
+                write(piece, in: envelope, into: &sink)
+            }
+        }
     }
 
     /// Writes what completes a complete answer: the usage chunk, unless it has left or was not
@@ -103,7 +123,7 @@ package struct StreamWriter: Sendable {
         sink.bytes.appendEscapingLineSeparators(object.span)
         if let timings = usage.timings {
             sink.bytes.append(#","timings":"#)
-            sink.bytes.append(timings.span)
+            sink.bytes.appendEscapingLineSeparators(timings.span)
         }
         sink.bytes.append(UInt8(ascii: "}"))
         sink.endEvent()
@@ -112,6 +132,7 @@ package struct StreamWriter: Sendable {
     /// Whether the upstream's own usage chunk may leave now: it is asked for, counts everything,
     /// and nothing comes after it. The caller then writes it.
     package mutating func takeTurnForUsage() -> Bool {
+        // With several choices llama-server sends one usage chunk for each; ours comes at the end.
         guard options.includeUsage, !hasUsageLeft, isComplete, choices.count == 1 else {
             return false
         }
@@ -136,6 +157,8 @@ package struct StreamWriter: Sendable {
         return pieces
     }
 
+    /// Adds a choice. Ids made for its calls come from the stream's id, so that the same bytes in
+    /// give the same bytes out.
     private mutating func addChoice(_ index: Int) {
         var prefix = Array("call_".utf8)
         let id = identity.id.dropFirst().dropLast()
@@ -150,6 +173,7 @@ package struct StreamWriter: Sendable {
             StreamChoice(index: index, callIDPrefix: prefix, thinkTags: options.thinkTags))
     }
 
+    /// Where choice `index` stands; a server may answer more choices than it was asked for.
     private mutating func position(of index: Int) throws(MalformedText) -> Int {
         if let known = choices.firstIndex(where: { $0.index == index }) { return known }
         guard 0..<Self.choiceLimit ~= index else { throw MalformedText() }
@@ -157,6 +181,8 @@ package struct StreamWriter: Sendable {
         return choices.count - 1
     }
 
+    /// Writes one chunk, or holds it back if it is a finish chunk whose timings are still to come:
+    /// llama-server sends them with the same packet, in the usage chunk.
     private mutating func write(
         _ piece: ChunkPiece, in envelope: some ChunkEnvelope, into sink: inout ChunkSink
     ) {

@@ -10,14 +10,36 @@ struct ToolCallArgumentsTracker: Sendable {
     /// Whether every bracket that was opened has been closed, and there was one.
     private(set) var isComplete = false
 
-    /// Takes the next piece: JSON text, itself escaped as the inside of a JSON string.
+    /// Takes the next piece: JSON text, itself escaped as the inside of a JSON string. Allocates
+    /// nothing, for long arguments come in one piece a token.
     mutating func take(_ escaped: Span<UInt8>) {
-        var text: [UInt8] = []
-        appendUnescaped(escaped, 0..<escaped.count, to: &text)
-        for byte in text { take(byte) }
+        var i = 0
+        while i < escaped.count {
+            guard escaped[i] == UInt8(ascii: "\\"), i + 1 < escaped.count else {
+                take(character: escaped[i])
+                i += 1
+                continue
+            }
+            switch escaped[i + 1] {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"): take(character: escaped[i + 1])
+            case UInt8(ascii: "u"):
+                // Rare, and never a bracket or a quote but for odd writers.
+                takeUnicodeEscape(escaped, i)
+                i += 4
+            // White space or a slash: it changes nothing, but ends an escape of the inner text.
+            default: take(character: UInt8(ascii: " "))
+            }
+            i += 2
+        }
     }
 
-    private mutating func take(_ byte: UInt8) {
+    private mutating func takeUnicodeEscape(_ escaped: Span<UInt8>, _ start: Int) {
+        var plain: [UInt8] = []
+        appendUnescaped(escaped, start..<min(start + 6, escaped.count), to: &plain)
+        for byte in plain { take(character: byte) }
+    }
+
+    private mutating func take(character byte: UInt8) {
         if isInString {
             if isAfterBackslash {
                 isAfterBackslash = false

@@ -51,6 +51,12 @@ package struct ToolCallNormaliser: Sendable {
         var carry = TextCarry()
     }
 
+    /// Far beyond any answer; without a limit an upstream could make each fragment cost more than
+    /// the last.
+    private static let callLimit = 1024
+    /// How many bytes of arguments may come before the name of their function.
+    private static let waitingLimit = 65_536
+
     private var calls: [Call] = []
     private var startedCount = 0
     /// What made ids begin with; the call's index follows.
@@ -67,6 +73,7 @@ package struct ToolCallNormaliser: Sendable {
         _ fragment: ToolCallFragment
     ) throws(MalformedText) -> NormalToolCallFragment? {
         let position = position(for: fragment)
+        guard calls.count <= Self.callLimit else { throw MalformedText() }
         let text = try calls[position].carry.join(
             fragment.arguments, isRepaired: fragment.isRepaired)
         calls[position].tracker.take(text.span)
@@ -81,7 +88,10 @@ package struct ToolCallNormaliser: Sendable {
             return normal
         }
         calls[position].waiting += text
-        guard calls[position].name != nil else { return nil }
+        guard calls[position].name != nil else {
+            guard calls[position].waiting.count <= Self.waitingLimit else { throw MalformedText() }
+            return nil
+        }
         let hadToWait = calls[position].waiting.count != text.count
         let wholeWithoutArguments = fragment.isWhole && calls[position].waiting.isEmpty
         if wholeWithoutArguments { calls[position].waiting = Array("{}".utf8) }
@@ -91,6 +101,19 @@ package struct ToolCallNormaliser: Sendable {
             normal.verbatim = fragment.verbatim
         }
         return normal
+    }
+
+    /// Whether arguments of the upstream's call `index` may leave as they come: the call has begun,
+    /// has the same number here, and nothing of it is held back.
+    package func isSteady(_ index: Int) -> Bool {
+        guard let call = calls.last(where: { $0.upstreamIndex == index }) else { return false }
+        return call.index == index && call.hasArguments && call.carry.isEmpty
+    }
+
+    /// Notes arguments of a steady call that left as they came.
+    package mutating func note(arguments: Span<UInt8>, index: Int) {
+        guard let position = calls.lastIndex(where: { $0.upstreamIndex == index }) else { return }
+        calls[position].tracker.take(arguments)
     }
 
     /// What is missing when the choice ends: unfinished characters, `{}` for calls without

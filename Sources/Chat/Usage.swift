@@ -24,6 +24,7 @@ package struct UsageTally: Sendable {
 
     /// Takes a `usage` value; anything but an object with counts is ignored.
     package mutating func note(usage: JSONText) {
+        // Some servers put zeros or nulls into every chunk; the last real figure counts.
         guard let prompt = usage["prompt_tokens"]?.int else { return }
         promptTokens = prompt
         completionTokens = usage["completion_tokens"]?.int ?? 0
@@ -54,6 +55,7 @@ package struct UsageTally: Sendable {
             usageChunks.sum += predicted
             usageChunks.choices += 1
         }
+        // A server that was not asked for usage, or has none, still tells by its timings.
         guard promptTokens == nil, let prompt = closingTimings["prompt_n"]?.int else { return }
         let cached = closingTimings["cache_n"]?.int
         note(prompt: prompt + (cached ?? 0), completion: predicted, cached: cached)
@@ -80,6 +82,7 @@ package struct UsageTally: Sendable {
         var usage: [UInt8] = []
         usage.appendUsage(prompt: counts.prompt, completion: counts.completion)
         usage.removeLast()
+        // Details that the upstream gives stay; they are about the prompt, which is one for all.
         let rewritten = ["prompt_tokens", "completion_tokens", "total_tokens"]
         for member in reported.members where !rewritten.contains(where: member.key.isString) {
             usage.append(UInt8(ascii: ","))

@@ -95,11 +95,18 @@ public struct StreamDecoder: Sendable {
         }
     }
 
-    /// A fault after the end of the answer is none: the end is written, and the rest ignored.
+    /// A fault after the end of the answer is none: the end is written, and the rest ignored. Before
+    /// it, all text that came is delivered first.
     private mutating func pardon(
         _ error: DialectError, _ sink: inout ChunkSink
     ) throws(DialectError) {
-        guard isAnswerComplete else { throw error }
+        guard isAnswerComplete else {
+            switch dialect {
+            case .openAI: openAI.abandon(into: &sink)
+            case .ollama: ollama.abandon(into: &sink)
+            }
+            throw error
+        }
         switch dialect {
         case .openAI: try openAI.finish(into: &sink)
         case .ollama: try ollama.finish(into: &sink)

@@ -46,6 +46,8 @@ public enum Order: Hashable, Sendable {
     case resumeUpstream
     /// Close the connection to the upstream.
     case abortUpstream
+    /// The answer is whole; the connection may serve another call.
+    case releaseUpstream
     /// Begin a streamed reply. Its head leaves with the first bytes.
     case startStream
     /// Send the head of the stream now, without any bytes yet.
@@ -144,8 +146,8 @@ public struct SessionMachine: Hashable, Sendable {
         case .firstEvent: return firstEvent(upstream, reply)
         case .answerCompleted:
             state = .delivering(.completed)
-            guard wantsStream else { return [.abortUpstream, .sendCompletion] }
-            return [.abortUpstream] + (reply == .open ? [.startStream] : []) + [.finishStream]
+            guard wantsStream else { return [.releaseUpstream, .sendCompletion] }
+            return [.releaseUpstream] + (reply == .open ? [.startStream] : []) + [.finishStream]
         case .attemptFailed(let ending, let another):
             guard another, upstream == .connecting || upstream == .awaitingEvents else {
                 return [.abortUpstream] + fail(reply, ending)

@@ -125,7 +125,8 @@ final class ChatSession {
         case .resumeUpstream:
             call?.resume()
             enter(.streaming)
-        case .abortUpstream: abortUpstream()
+        case .abortUpstream: letUpstreamGo { $0.cancel() }
+        case .releaseUpstream: letUpstreamGo { $0.release() }
         case .startStream: startStream()
         case .sendHead:
             exchange.flush()
@@ -159,12 +160,13 @@ final class ChatSession {
             bodyLength: candidate.upstream.contentLength, accept: accept,
             identity: identity)
         call = Call(
-            on: worker.loop, to: backend.addresses, CallRequest(head: head, body: body),
-            headLimit: worker.configuration.limits.upstreamHead, observer: self)
+            CallRequest(head: head, body: body),
+            to: CallTarget(backend.addresses, poolKey: backend.name), through: worker.pool,
+            headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
         enter(.connecting)
-        call?.start()
+        call?.start(self)
     }
 
     private func streamOptions() -> StreamOptions {
@@ -179,10 +181,10 @@ final class ChatSession {
         return options
     }
 
-    private func abortUpstream() {
+    private func letUpstreamGo(_ how: (Call) -> Void) {
         guard let ended = call else { return }
         call = nil
-        ended.cancel()
+        how(ended)
         // This may be one of its callbacks.
         worker.loop.afterThisTurn { _ = ended }
     }
@@ -298,7 +300,7 @@ final class ChatSession {
     /// The one way out.
     private func end(_ ending: Ending) {
         timer?.cancel()
-        abortUpstream()
+        letUpstreamGo { $0.cancel() }
         exchange.observer = nil
         record.ending = ending
         record.promptTokens = decoder.usage?.promptTokens

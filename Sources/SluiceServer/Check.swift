@@ -12,7 +12,7 @@ internal import JSON
 public func checkBackends(_ configuration: Configuration) -> (report: String, isFine: Bool) {
     let loop = Loop()
     var answers: [BackendState] = []
-    let discovery = Discovery(on: loop, configuration.backends) { states in
+    let discovery = Discovery(through: ConnectionPool(on: loop), configuration.backends) { states in
         answers = states
         loop.stop()
     }
@@ -40,8 +40,8 @@ public func askForModels(_ configuration: Configuration) -> (report: String, isF
             head += "Authorization: Bearer \(key.key.text)\r\n"
         }
         let fetch = Fetch(
-            on: loop, to: addresses, CallRequest(head: Array((head + "\r\n").utf8)),
-            within: .seconds(5)
+            CallRequest(head: Array((head + "\r\n").utf8)), to: CallTarget(addresses),
+            through: ConnectionPool(on: loop), within: .seconds(5)
         ) {
             result = $0
             loop.stop()

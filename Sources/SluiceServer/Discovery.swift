@@ -17,20 +17,20 @@ final class Discovery {
     /// For one question.
     private static let patience = Duration.seconds(5)
 
-    private let loop: Loop
     private let changed: ([BackendState]) -> Void
     private var probes: [Probe]
 
     /// Begins to ask. `changed` is called with every backend when all have been asked once, and
     /// then whenever what is known of one of them has changed.
     init(
-        on loop: Loop, _ backends: [BackendSettings], changed: @escaping ([BackendState]) -> Void
+        through pool: ConnectionPool, _ backends: [BackendSettings],
+        changed: @escaping ([BackendState]) -> Void
     ) {
-        self.loop = loop
         self.changed = changed
         probes = []
         probes = backends.map { settings in
-            Probe(on: loop, settings, patience: Self.patience) { [unowned self] probe, isNews in
+            Probe(through: pool, settings, patience: Self.patience) {
+                [unowned self] probe, isNews in
                 probed(probe, isNews)
             }
         }
@@ -54,7 +54,7 @@ final class Probe {
     /// Whether the backend was asked at least once to the end.
     private(set) var hasFinishedOnce = false
 
-    private let loop: Loop
+    private let pool: ConnectionPool
     private let patience: Duration
     private let finished: (Probe, Bool) -> Void
     private var fetch: Fetch?
@@ -66,15 +66,15 @@ final class Probe {
     private var unasked: [String] = []
 
     init(
-        on loop: Loop, _ settings: BackendSettings, patience: Duration,
+        through pool: ConnectionPool, _ settings: BackendSettings, patience: Duration,
         finished: @escaping (Probe, Bool) -> Void
     ) {
-        self.loop = loop
+        self.pool = pool
         self.patience = patience
         self.finished = finished
         state = BackendState(settings)
         found = state
-        timer = Timer(on: loop) { [unowned self] in start() }
+        timer = Timer(on: pool.loop) { [unowned self] in start() }
     }
 
     /// Asks again after a while.
@@ -200,9 +200,10 @@ final class Probe {
         let request = CallRequest(head: head, body: body.map { [.bytes($0)] } ?? [])
         let previous = fetch
         // The previous fetch may be the one whose callback we are in.
-        loop.afterThisTurn { _ = previous }
+        pool.loop.afterThisTurn { _ = previous }
         fetch = Fetch(
-            on: loop, to: found.addresses, request, within: patience, completion: completion)
+            request, to: CallTarget(found.addresses, poolKey: state.name), through: pool,
+            within: patience, completion: completion)
         fetch?.start()
     }
 

@@ -25,21 +25,19 @@ final class Fetch: CallObserver {
     private var completion: ((FetchResult) -> Void)?
 
     init(
-        on loop: Loop, to addresses: [SocketAddress], _ request: CallRequest,
-        within limit: Duration,
-        completion: @escaping (FetchResult) -> Void
+        _ request: CallRequest, to target: CallTarget, through pool: ConnectionPool,
+        within limit: Duration, completion: @escaping (FetchResult) -> Void
     ) {
         self.completion = completion
-        call = Call(
-            on: loop, to: addresses, request, headLimit: 64 << 10, observer: self)
-        deadline = Timer(on: loop) { [unowned self] in
+        call = Call(request, to: target, through: pool, headLimit: 64 << 10)
+        deadline = Timer(on: pool.loop) { [unowned self] in
             finish(.failed("no answer within \(limit.wholeMilliseconds) ms"))
         }
         deadline?.arm(after: limit)
     }
 
     /// Begins. The completion may be called before this returns.
-    func start() { call?.start() }
+    func start() { call?.start(self) }
 
     func callConnected(_ call: Call) {}
 

@@ -58,7 +58,10 @@ public final class Server {
         try startLeader()
         try startFollowers()
         watchSignals()
-        discovery = Discovery(on: loop, configuration.backends) { [unowned self] in found($0) }
+        guard let leader else { return }
+        discovery = Discovery(through: leader.pool, configuration.backends) { [unowned self] in
+            found($0)
+        }
         discovery?.start()
         loop.run()
         for follower in followers { follower.thread.join() }

@@ -31,6 +31,8 @@ final class Worker {
     var events = ChunkSink(framing: .serverSentEvents, headroom: ChunkFraming.headroom)
     var lines = ChunkSink(framing: .lines, headroom: 0)
 
+    /// Idle connections to backends.
+    let pool: ConnectionPool
     private(set) var fleet: Fleet
     private(set) var server: HTTPServer?
     private(set) var mailbox: Mailbox<WorkerMessage>?
@@ -48,6 +50,7 @@ final class Worker {
         self.configuration = configuration
         self.log = log
         ids = RequestIDs(seed: seed)
+        pool = ConnectionPool(on: loop)
         access = AccessPolicy(configuration)
         fleet = Fleet(configuration, [])
         mailbox = Mailbox(on: loop) { [unowned self] in receive($0) }
@@ -85,6 +88,7 @@ final class Worker {
         guard !isClosed else { return }
         isClosed = true
         server?.dropAll()
+        pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
         loop.afterThisTurn { [self] in hasClosed() }
     }

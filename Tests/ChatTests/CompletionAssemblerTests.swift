@@ -60,6 +60,17 @@ import Testing
         #expect(text.contains(#""message":{"role":"assistant",\#(message)}}]"#))
     }
 
+    @Test func chunksAlikeInTextMayDifferInAllElse() throws {
+        let token = Self.chunk(#"{"content":"a"}"#)
+        let text = try assemble([
+            Self.role, token, token, token.replacing(#""usage":null"#, with: #""usage":1234"#),
+            Self.chunk(#"{"content":"b"}"#, finish: #""length""#),
+            token.replacing(#""created":1"#, with: #""created":2"#),
+        ])
+        #expect(text.contains(#""content":"aaaba""#))
+        #expect(text.contains(#""usage":1234"#) && text.contains(#""created":2"#))
+    }
+
     @Test func choicesComeInTheirOrder() throws {
         let text = try assemble([
             Self.chunk(#"{"role":"assistant","content":""}"#, index: 1), Self.role,

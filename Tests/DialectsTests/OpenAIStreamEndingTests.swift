@@ -163,9 +163,33 @@ import Testing
         #expect(decoded.bytes == decode(events: Self.before + [Events.stop]).bytes)
     }
 
+    @Test func whatStandsBesideAFinishLeavesBeforeIt() {
+        let last = Events.event(#"{"refusal":"no"}"#, finish: #""stop""#)
+        #expect(
+            decode(events: [Events.role, last]).events == [
+                Events.first, Events.chunk(#"{"content":"","refusal":"no"}"#),
+                Events.chunk("{}", finish: #""stop""#), "[DONE]",
+            ])
+    }
+
+    @Test func timingsLeaveWithoutRawLineSeparators() {
+        let timings = #","timings":{"x":"\#u{2028}","predicted_n":1}"#
+        let events = [Events.role, Events.stop, Events.usageEvent(Self.usage, more: timings)]
+        let changes: [@Sendable (inout StreamOptions) -> Void] = [
+            { $0.includeUsage = true }, { $0.isLlamaServer = true },
+        ]
+        for change in changes {
+            let decoded = decode(events: events, testOptions(change))
+            #expect(decoded.text.contains(#""x":"\u2028""#))
+        }
+    }
+
     @Test func textBehindItsFinishIsLeftOut() {
-        let decoded = decode(events: [Events.role, Events.stop, Self.token])
-        #expect(decoded.events.count == 3)
+        // Also when it looks like the tokens before.
+        let decoded = decode(events: [
+            Events.role, Self.token, Self.token, Events.stop, Self.token,
+        ])
+        #expect(decoded.events.count == 5)
         #expect(decoded.error == nil)
     }
 
@@ -184,6 +208,8 @@ import Testing
             "event: error\ndata: {\"message\":\"m\"}\n\n",
             .reported(json: Array(#"{"message":"m"}"#.utf8))
         ),
+        ("{\"error\":{\"code\":1}}\n", .reported(json: Array(#"{"code":1}"#.utf8))),
+        ("{\"choices\":[]}\n", .strayText(excerpt: "{\"choices\":[]}")),
         ("error: {\"code\":503}\n\n", .reported(json: Array(#"{"code":503}"#.utf8))),
         (
             "data: \(Events.event("{}", finish: #""abort""#))\n\n",

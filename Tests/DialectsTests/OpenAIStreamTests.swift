@@ -243,13 +243,28 @@ import Testing
         #expect(decoded.events[2] == decoded.events[1])
     }
 
+    @Test func whatStandsBesideADeltaIsSaidOnce() {
+        let more = #","timings":{"predicted_n":1}"#
+        let last = Self.event(#"{"content":"a"}"#, finish: #""stop""#, more: more)
+            .replacing(#""index":0"#, with: #""index":0,"stop_reason":7"#)
+        let decoded = decode(events: [Self.role, last])
+        let plain = Self.chunk("{}", finish: #""stop""#, more: more)
+        #expect(
+            decoded.events == [
+                Self.first, Self.chunk(#"{"content":"a"}"#),
+                plain.replacing(#""index":0"#, with: #""index":0,"stop_reason":7"#), "[DONE]",
+            ])
+    }
+
     @Test func lineBreaksBetweenTokensDoNotBreakTheEvent() {
+        let broken = Self.event(
+            #"{"content":"a"}"#, more: ",\"timings\":\ndata: {\"predicted_n\":\r\ndata: 1}")
         let body =
-            "data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"},\n"
-            + "data: \"finish_reason\":null}]}\n\ndata: \(Self.stop)\r\n\r\ndata: [DONE]\r\n\r\n"
+            "data: \(Self.role)\n\ndata: \(broken)\n\ndata: \(broken)\n\ndata: \(Self.stop)"
+            + "\r\n\r\ndata: [DONE]\r\n\r\n"
         let decoded = decode(.openAI, [Array(body.utf8)])
         let schema = ChunkSchema(decoded.bytes, .init())
         #expect(schema.violations == [])
-        #expect(schema.choices.first?.content == "a")
+        #expect(schema.choices.first?.content == "aa")
     }
 }

@@ -37,6 +37,37 @@ import Testing
         #expect(!decoded.text.contains(#"a\ud83e""#))
     }
 
+    /// The quick way of token events must see the cut as well.
+    @Test func aCutSurrogatePairBehindOtherTokensIsJoined() {
+        let texts = ["w", "w", #"a\ud83e"#, #"\udd99b"#, "w"]
+        let events = texts.map { OpenAIStreamTests.event("{\"content\":\"\($0)\"}") }
+        let records = texts.map { OllamaStreamTests.record("\"content\":\"\($0)\"") }
+        for decoded in [
+            decode(events: [OpenAIStreamTests.role] + events + [OpenAIStreamTests.stop]),
+            decode(records: records + [OllamaStreamTests.last("stop")]),
+        ] {
+            #expect(decoded.text.contains(#""content":"\ud83e\udd99b""#))
+            #expect(decoded.text.contains(#""content":"a""#))
+        }
+    }
+
+    @Test func aSurrogatePairCutInsideArgumentsIsJoined() {
+        let first =
+            #"{"index":0,"id":"A","type":"function","function":{"name":"f","arguments":""}}"#
+        let later = ["{", #"\"a\ud83e"#, #"\udd99\""#, "}"].map {
+            #"{"index":0,"function":{"arguments":"\#($0)"}}"#
+        }
+        let events = ([first] + later).map {
+            OpenAIStreamTests.event(#"{"tool_calls":[\#($0)]}"#)
+        }
+        let decoded = decode(
+            events: [OpenAIStreamTests.role] + events + [OpenAIStreamTests.stop])
+        let schema = ChunkSchema(decoded.bytes, .init())
+        #expect(schema.violations == [])
+        #expect(schema.choices.first?.calls.first?.arguments == #"{"a🦙"}"#)
+        #expect(!decoded.text.contains(#"\ud83e""#))
+    }
+
     @Test(arguments: [
         (["a\u{F0}\u{9F}"], "a\u{FFFD}"),
         (["a\u{F0}\u{9F}", "b"], "a\u{FFFD}b"),

@@ -41,6 +41,29 @@ import Testing
         #expect(schema.choices.first?.content == "<thi")
     }
 
+    @Test func whatWasHeldBackLeavesBeforeAFailure() {
+        let broken = decode(
+            events: [OpenAIStreamTests.event(#"{"content":"<thi"}"#), "{broken"], Self.options)
+        let cut = decode(
+            events: [OpenAIStreamTests.event(#"{"content":"<think>a</th"}"#)], done: false,
+            Self.options)
+        var expectation = ChunkSchema.Expectation()
+        expectation.isComplete = false
+        let schemas = [broken, cut].map { ChunkSchema($0.bytes, expectation) }
+        #expect(schemas.flatMap(\.violations) == [])
+        #expect(schemas[0].choices.first?.content == "<thi")
+        #expect(schemas[1].choices.first?.reasoning == "a</th")
+        #expect(broken.error == .malformedFrame(excerpt: "{broken"))
+        #expect(cut.error == .endedEarly)
+    }
+
+    @Test func whiteSpaceIsNotHeldBackForEver() {
+        let blank = OpenAIStreamTests.event(
+            "{\"content\":\"\(String(repeating: " ", count: 300))\"}")
+        let decoded = decode(events: [blank], done: false, Self.options)
+        #expect(decoded.events.count == 2)
+    }
+
     @Test func withoutTheOptionTagsAreText() {
         let decoded = decode(events: [
             OpenAIStreamTests.event(#"{"content":"<think>a</think>"}"#), OpenAIStreamTests.stop,

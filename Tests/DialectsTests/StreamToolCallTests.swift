@@ -130,6 +130,26 @@ import Testing
                 #"{"index":1,"id":"A","function":{"name":"g","arguments":"{}"}}"#,
             ], [call("A", "f", "{}"), call("call_up_1", "g", "{}")]),
         Row(
+            "the same name after a quoted bracket, no id",
+            [
+                #"{"index":0,"function":{"name":"f","arguments":"{\"a\":\"\\\"}"}}"#,
+                #"{"index":0,"function":{"name":"f","arguments":"\"}"}}"#,
+            ], [call("call_up_0", "f", #"{"a":"\"}"}"#)]),
+        Row(
+            "arguments that begin late",
+            [
+                #"{"index":0,"id":"A","type":"function","function":{"name":"f","arguments":""}}"#,
+                #"{"index":0,"function":{"arguments":"{"}}"#,
+                #"{"index":0,"function":{"arguments":"}"}}"#,
+            ], [call("A", "f", "{}")]),
+        Row(
+            "a key twice",
+            [
+                #"{"index":0,"id":"A","function":{"name":"f","arguments":"{"}}"#,
+                #"{"index":7,"index":0,"function":{"arguments":"}"}}"#,
+                #"{"index":0,"function":{"arguments":"x","arguments":" "}}"#,
+            ], [call("A", "f", "{} ")]),
+        Row(
             "interleaved",
             [
                 #"{"index":0,"id":"A","function":{"name":"f","arguments":"{"}}"#,

@@ -44,6 +44,9 @@ struct OllamaStream: Sendable {
         }
     }
 
+    /// The stream has failed: writes what was held back.
+    mutating func abandon(into sink: inout ChunkSink) { writer.writeHeldTexts(into: &sink) }
+
     /// The stream is over. Without `done: true` it was cut, also when the HTTP body ended properly:
     /// that is how Ollama's repeat guard ends a stream (wire notes, section 3).
     mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
@@ -53,6 +56,8 @@ struct OllamaStream: Sendable {
 
     // MARK: - Tokens
 
+    /// Builds what stands around the text of every token. The first record settles nothing that the
+    /// caller did not know: Ollama has no id, and its times differ from record to record.
     private mutating func begin() {
         hasBegun = true
         var head: [UInt8] = []
@@ -76,6 +81,7 @@ struct OllamaStream: Sendable {
     private func takeToken(_ record: Span<UInt8>, into sink: inout ChunkSink) -> Bool {
         var reader = OllamaTokenReader()
         // What is wrong with a record will be found, and said, on the slow path.
+        // Half the limit, for separators double when they are escaped.
         guard writer.isSteady(0), record.count <= writer.options.eventSplit / 2,
             let isToken = try? reader.read(record), isToken
         else { return false }
@@ -112,7 +118,7 @@ struct OllamaStream: Sendable {
         var reader = OllamaMessageReader(isRepaired: strayBytes > 0)
         var delta = try reader.delta(of: members)
         guard reader.strayBytesInTexts == strayBytes else { throw .malformed }
-        var envelope = OllamaEnvelope(includeUsage: writer.options.includeUsage)
+        var envelope = PlainEnvelope(includeUsage: writer.options.includeUsage)
         envelope.overhead = 512 + (delta.logprobs?.count ?? 0)
         if isDone {
             let word = members.value("done_reason")?.string
@@ -124,7 +130,8 @@ struct OllamaStream: Sendable {
         if isDone { writer.writeEnd(into: &sink) }
     }
 
-    private mutating func takeMetrics(_ metrics: OllamaMetrics, _ envelope: inout OllamaEnvelope) {
+    /// Takes the closing figures: counts for usage, durations for `timings`.
+    private mutating func takeMetrics(_ metrics: OllamaMetrics, _ envelope: inout PlainEnvelope) {
         writer.usage.note(
             prompt: metrics.promptCount, completion: metrics.count, cached: metrics.cachedCount)
         // Where llama-server puts it: into the last chunk.
@@ -136,6 +143,7 @@ struct OllamaStream: Sendable {
         }
     }
 
+    /// The record with cut characters replaced; `nil` if it has none, or is broken otherwise.
     private func repairIfNeeded(_ record: Span<UInt8>) -> ([UInt8], Int)? {
         var scanner = JSONScanner(depthLimit: 128)
         do {
@@ -197,39 +205,5 @@ private struct OllamaTokenReader {
             }
         }
         return true
-    }
-}
-
-/// What stands around the delta of a chunk made from an Ollama record.
-struct OllamaEnvelope: ChunkEnvelope {
-    let includeUsage: Bool
-    var overhead = 512
-    /// For the finish chunk.
-    var timings: [UInt8]?
-
-    init(includeUsage: Bool) { self.includeUsage = includeUsage }
-
-    var hasExtras: Bool { false }
-    var hasTimings: Bool { timings != nil }
-
-    func write(_ piece: ChunkPiece, _ identity: StreamIdentity, into bytes: inout [UInt8]) {
-        identity.appendOpening(to: &bytes)
-        bytes.append(#""choices":[{"index":"#)
-        bytes.append(decimal: piece.index)
-        bytes.append(#","delta":"#)
-        bytes.append(piece.delta.span)
-        if let logprobs = piece.logprobs {
-            bytes.append(#","logprobs":"#)
-            bytes.append(logprobs.span)
-        }
-        bytes.append(#","finish_reason":"#)
-        bytes.append(finish: piece.finish)
-        bytes.append("}]")
-        if includeUsage { bytes.append(#","usage":null"#) }
-        if let timings, piece.finish != nil {
-            bytes.append(#","timings":"#)
-            bytes.append(timings.span)
-        }
-        bytes.append(UInt8(ascii: "}"))
     }
 }

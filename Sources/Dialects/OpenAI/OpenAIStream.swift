@@ -9,6 +9,7 @@ struct OpenAIStream: Sendable {
     private(set) var writer: StreamWriter
     /// Events with data so far.
     private(set) var dataEvents = 0
+    /// Holds only between events that leave every state as it was: all others `forget` it.
     private var template = EventTemplate()
 
     init(_ options: StreamOptions) { writer = StreamWriter(options) }
@@ -17,19 +18,22 @@ struct OpenAIStream: Sendable {
     mutating func take(
         _ item: SSEItem, named name: Span<UInt8>, _ data: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
+        guard !writer.isDone else { return }
         switch item {
         case .data:
             guard !data.isEmpty else { return }
             dataEvents &+= 1
             if !name.isEmpty {
                 if equal(name, 0..<name.count, "ping") { return }
-                if equal(name, 0..<name.count, "error") { throw failure(in: data) }
+                if equal(name, 0..<name.count, "error") {
+                    throw failure(in: data, isError: true)
+                }
             }
             try take(data, into: &sink)
         case .comment: break
         case .stray:
             guard !trimmed(data).isEmpty else { return }
-            throw failure(in: data)
+            throw failure(in: data, isError: stands("error:", in: data))
         case .unterminated:
             // Some servers leave the last blank line out; else the connection broke inside an
             // event.
@@ -42,16 +46,13 @@ struct OpenAIStream: Sendable {
 
     /// Takes the data of one event.
     mutating func take(_ event: Span<UInt8>, into sink: inout ChunkSink) throws(DialectError) {
-        if template.apply(event, limit: writer.options.eventSplit, into: &sink) { return }
-        guard !writer.isDone else { return }
-        if template.learn(event, for: writer),
-            template.apply(event, limit: writer.options.eventSplit, into: &sink)
-        {
-            return
-        }
+        if applyTemplate(event, &sink) { return }
+        if template.learn(event, for: writer), applyTemplate(event, &sink) { return }
+        // Whatever this is, it may change what the template took for granted.
         template.forget()
         let content = trimmed(event)
         if equal(event, content, "[DONE]") {
+            // The mark alone proves nothing: a proxy in between may have added it.
             guard writer.isComplete else { throw .endedEarly }
             writer.writeEnd(into: &sink)
             return
@@ -60,6 +61,9 @@ struct OpenAIStream: Sendable {
         if equal(event, content, "null") { return }
         do { try takeWhole(event, into: &sink) } catch { throw error.asDialectError(event) }
     }
+
+    /// The stream has failed: writes what was held back.
+    mutating func abandon(into sink: inout ChunkSink) { writer.writeHeldTexts(into: &sink) }
 
     /// The stream is over: writes what completes a complete answer.
     mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
@@ -70,14 +74,26 @@ struct OpenAIStream: Sendable {
 
     // MARK: - Parts
 
+    /// Writes an event like the last token; `false` if it is none.
+    private mutating func applyTemplate(_ event: Span<UInt8>, _ sink: inout ChunkSink) -> Bool {
+        // Separators double when they are escaped; what is near the limit is measured exactly.
+        let limit = writer.options.eventSplit / 2
+        guard let text = template.apply(event, limit: limit, into: &sink) else { return false }
+        if let call = template.call {
+            let arguments = event.extracting(text)
+            writer.note(arguments: arguments, call: call.index, choice: call.choice)
+        }
+        return true
+    }
+
     /// What a line that is no event says went wrong. llama-server once wrote `error: {…}`.
-    private func failure(in line: Span<UInt8>) -> DialectError {
+    private func failure(in line: Span<UInt8>, isError: Bool) -> DialectError {
         var start = 0
         while start < line.count, line[start] != UInt8(ascii: "{") { start += 1 }
-        if start < line.count, let (text, _) = parsed(line.extracting(start..<line.count)) {
-            return .reported(json: reportedError(text) ?? Array(text.bytes))
-        }
-        return .stray(line)
+        guard start < line.count, let (text, _) = parsed(line.extracting(start..<line.count))
+        else { return .stray(line) }
+        if let error = reportedError(text) { return .reported(json: error) }
+        return isError ? .reported(json: Array(text.bytes)) : .stray(line)
     }
 
     /// Reads an event member by member.
@@ -138,6 +154,7 @@ struct OpenAIStream: Sendable {
         return Array(event.bytes)
     }
 
+    /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
     private mutating func settle(_ event: OpenAIStreamEvent) {
         var id: [UInt8]?
         if let given = event.members.value("id"), given.string?.hasPrefix("chatcmpl-") == true {
@@ -155,6 +172,7 @@ struct OpenAIStream: Sendable {
             fingerprint: fingerprint)
     }
 
+    /// Only the timings that close a choice count; `timings_per_token` puts them everywhere.
     private mutating func noteTimings(_ event: OpenAIStreamEvent, _ deltas: [ChoiceDelta]) {
         guard let timings = event.members.value("timings") else { return }
         if deltas.contains(where: { $0.finish != nil }) {
@@ -170,6 +188,7 @@ struct OpenAIStream: Sendable {
         let timings = event.members.value("timings").map { Array($0.bytes) }
         writer.writeHeldFinish(timings: timings, into: &sink)
         guard event.members.value("usage") != nil else { return }
+        // Kept for the case that this chunk cannot leave yet, or counts one choice of several.
         writer.usage.timings = timings
         guard let usage = writer.usage.usageObject(), writer.takeTurnForUsage() else { return }
         sink.beginEvent()
@@ -177,6 +196,7 @@ struct OpenAIStream: Sendable {
         sink.endEvent()
     }
 
+    /// `event` without white space around it.
     private func trimmed(_ event: Span<UInt8>) -> Range<Int> {
         var range = 0..<event.count
         while !range.isEmpty, event[range.lowerBound] <= 0x20 {
@@ -187,4 +207,10 @@ struct OpenAIStream: Sendable {
         }
         return range
     }
+}
+
+/// Whether the bytes begin with `literal`.
+private func stands(_ literal: StaticString, in bytes: Span<UInt8>) -> Bool {
+    let length = literal.utf8CodeUnitCount
+    return bytes.count >= length && equal(bytes, 0..<length, literal)
 }

@@ -16,6 +16,7 @@ struct OpenAIStreamDeltaReader {
     mutating func delta(
         of choice: [JSONText.Member], at position: Int
     ) throws(StreamRefusal) -> ChoiceDelta {
+        // Servers with one choice may leave its number out.
         guard let index = choice.value("index").map(\.int) ?? 0 else { throw .malformed }
         var delta = ChoiceDelta(index: index, position: position)
         delta.isRepaired = isRepaired
@@ -32,6 +33,7 @@ struct OpenAIStreamDeltaReader {
             guard calls.kind == .array else { throw .malformed }
             for entry in calls.elements { delta.toolCalls.append(try toolCall(entry)) }
         }
+        // The role is ours to say, once. Nulls say nothing.
         let known = ["role", "content", "reasoning_content", "reasoning", "tool_calls"]
         for member in members where !known.contains(where: member.key.isString) {
             if !member.value.isNull { delta.otherMembers.append(member) }
@@ -40,6 +42,7 @@ struct OpenAIStreamDeltaReader {
         return delta
     }
 
+    /// The text of a string, still escaped; empty for null.
     private mutating func text(_ value: JSONText?) throws(StreamRefusal) -> [UInt8] {
         guard let value else { return [] }
         guard value.kind == .string else { throw .malformed }
@@ -49,6 +52,7 @@ struct OpenAIStreamDeltaReader {
         return text
     }
 
+    /// What a `finish_reason` means. Servers before their end say null, or "".
     private func finish(_ value: JSONText?) throws(StreamRefusal) -> FinishReason? {
         guard let value else { return nil }
         guard let word = value.string else { throw .malformed }
@@ -67,6 +71,7 @@ struct OpenAIStreamDeltaReader {
         }
     }
 
+    /// One entry of `tool_calls`. What is missing or odd in it, `ToolCallNormaliser` puts right.
     private mutating func toolCall(_ entry: JSONText) throws(StreamRefusal) -> ToolCallFragment {
         guard entry.kind == .object else { throw .malformed }
         let members = uniqueMembers(of: entry)
@@ -85,14 +90,16 @@ struct OpenAIStreamDeltaReader {
             if arguments.kind == .string {
                 fragment.arguments = try text(arguments)
             } else {
+                // An object, as Ollama has it: its JSON is the text, key order and all.
                 fragment.arguments.appendEscaped(arguments.bytes.span)
             }
-            let isNormal = arguments.kind == .string && isNormal(members, parts)
+            let isNormal = arguments.kind == .string && isNormal(entry, function)
             if isNormal { fragment.verbatim = Array(entry.bytes) }
         }
         return fragment
     }
 
+    /// The same, but `nil` if there is no text: an empty id is as good as none.
     private func nonEmpty(_ value: JSONText?) throws(StreamRefusal) -> [UInt8]? {
         guard let value else { return nil }
         guard value.kind == .string else { throw .malformed }
@@ -101,11 +108,15 @@ struct OpenAIStreamDeltaReader {
         return text.isEmpty ? nil : text
     }
 
-    /// Whether an entry has exactly the members of a first or of a later fragment.
-    private func isNormal(_ members: [JSONText.Member], _ function: [JSONText.Member]) -> Bool {
-        if members.count == 2, function.count == 1 { return members.value("index") != nil }
-        return members.count == 4 && function.count == 2 && members.value("index") != nil
-            && members.value("id") != nil && function.value("name") != nil
-            && members.value("type")?.isString("function") == true
+    /// Whether an entry has exactly the members of a first or of a later fragment, each once.
+    private func isNormal(_ entry: JSONText, _ function: JSONText) -> Bool {
+        let keys = entry.members.map(\.key)
+        let functionKeys = function.members.map(\.key)
+        func has(_ name: String) -> Bool { keys.contains { $0.isString(name) } }
+        guard has("index"), has("function") else { return false }
+        if keys.count == 2 { return functionKeys.count == 1 }
+        return keys.count == 4 && functionKeys.count == 2 && has("id")
+            && functionKeys.contains { $0.isString("name") }
+            && entry["type"]?.isString("function") == true
     }
 }

@@ -17,6 +17,7 @@ struct OpenAIStreamEvent {
         members = uniqueMembers(of: event)
         byteCount = event.range.count
         self.includeUsage = includeUsage
+        // An event of usage alone may leave its empty choices out.
         let elements: [JSONText]
         switch members.value("choices") {
         case let array? where array.kind == .array: elements = array.elements
@@ -56,7 +57,7 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         }
     }
 
-    /// Writes an event without choices, with `usage` in the place of its own.
+    /// Writes an event without choices, in the place of the upstream's usage chunk, with `usage` in the place of its own.
     func writeUsage(_ usage: [UInt8], _ identity: StreamIdentity, into bytes: inout [UInt8]) {
         write(identity, withExtras: true, into: &bytes) { bytes in
             bytes.append("[]")
@@ -96,6 +97,7 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         bytes[bytes.count - 1] = UInt8(ascii: "}")
     }
 
+    /// Writes a member whose value is the same in the whole stream, or ours to decide.
     private func writeCommon(
         _ name: String, _ identity: StreamIdentity, into bytes: inout [UInt8],
         _ choices: (inout [UInt8]) -> Void
@@ -112,6 +114,8 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         bytes.append(UInt8(ascii: ","))
     }
 
+    /// Writes the choice after the pattern of the upstream's own, whose other members (`stop_reason`
+    /// of vLLM, for one) come along once.
     private func writeChoice(_ piece: ChunkPiece, into bytes: inout [UInt8]) {
         var missing = ["index", "delta", "finish_reason"]
         bytes.append(UInt8(ascii: "{"))
@@ -122,6 +126,7 @@ extension OpenAIStreamEvent: ChunkEnvelope {
             switch name {
             case "index", "delta", "finish_reason": writeCommon(name, piece, into: &bytes)
             case "logprobs":
+                // Null where the event became several chunks and another one has them.
                 let logprobs = piece.logprobs ?? Array("null".utf8)
                 bytes.append(#""logprobs":"#)
                 bytes.appendEscapingLineSeparators(logprobs.span)
@@ -134,6 +139,7 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         bytes[bytes.count - 1] = UInt8(ascii: "}")
     }
 
+    /// Writes a member that every choice has.
     private func writeCommon(_ name: String, _ piece: ChunkPiece, into bytes: inout [UInt8]) {
         bytes.appendJSONString(name)
         bytes.append(UInt8(ascii: ":"))
@@ -154,6 +160,7 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         return !everywhere.contains(where: member.key.isString) && !member.value.isNull
     }
 
+    /// The same for a member of a choice.
     private func isChoiceExtra(_ member: JSONText.Member) -> Bool {
         let common = ["index", "delta", "finish_reason", "logprobs"]
         return !common.contains(where: member.key.isString) && !member.value.isNull
@@ -175,6 +182,8 @@ func uniqueMembers(of object: JSONText) -> [JSONText.Member] {
     var seen: Set<[UInt8]> = []
     let members = object.members
     guard members.count > 1 else { return members }
+    // Keys are compared by their bytes, once escapes are undone; a set keeps an event of many
+    // members from costing their square.
     let unique = members.reversed().filter { seen.insert($0.key.decodedBytes).inserted }
     return unique.reversed()
 }
@@ -186,13 +195,5 @@ extension [UInt8] {
         append(UInt8(ascii: ":"))
         appendEscapingLineSeparators(member.value.bytes.span)
         append(UInt8(ascii: ","))
-    }
-
-    /// Appends the value of `finish_reason`.
-    mutating func append(finish: FinishReason?) {
-        guard let finish else { return append("null") }
-        append(UInt8(ascii: "\""))
-        append(finish.word)
-        append(UInt8(ascii: "\""))
     }
 }

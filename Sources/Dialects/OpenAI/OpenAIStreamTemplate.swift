@@ -14,23 +14,26 @@ struct EventTemplate: Sendable {
     private var upstreamTail: [UInt8] = []
     private var clientHead: [UInt8] = []
     private var clientTail: [UInt8] = []
+    /// If the text is arguments: of which call, of which choice.
+    private(set) var call: (index: Int, choice: Int)?
 
     /// What was learned no longer holds: the state of a choice has changed.
     mutating func forget() { isLearned = false }
 
-    /// Writes `event` if it is like the one learned; `false` if it is not.
-    func apply(_ event: Span<UInt8>, limit: Int, into sink: inout ChunkSink) -> Bool {
-        guard isLearned, event.count <= limit else { return false }
+    /// Writes `event` if it is like the one learned, and says where its text stands; `nil` if it is
+    /// not.
+    func apply(_ event: Span<UInt8>, limit: Int, into sink: inout ChunkSink) -> Range<Int>? {
+        guard isLearned, event.count <= limit else { return nil }
         let tailStart = event.count &- upstreamTail.count
         guard tailStart >= upstreamHead.count, stands(upstreamHead.span, in: event, at: 0),
             stands(upstreamTail.span, in: event, at: tailStart)
-        else { return false }
+        else { return nil }
         // The head ends with the opening quote, the tail begins with the closing one.
         var scanner = JSONScanner(at: upstreamHead.count &- 1, depthLimit: 1)
         // What is wrong with a text will be found, and said, on the slow path.
         guard let text = try? scanner.scanString(event), text.upperBound == tailStart,
             !mayEndInsideCharacter(event, text)
-        else { return false }
+        else { return nil }
         sink.beginEvent()
         sink.bytes.append(clientHead.span)
         if scanner.hasNonASCII {
@@ -40,7 +43,7 @@ struct EventTemplate: Sendable {
         }
         sink.bytes.append(clientTail.span)
         sink.endEvent()
-        return true
+        return text
     }
 
     /// Reads `event`; `false` if it is anything but one choice with one plain text.
@@ -55,10 +58,12 @@ struct EventTemplate: Sendable {
             let isSimple = try? reader.readEvent(event, writer, &clientHead, &clientTail),
             isSimple, let text = reader.text
         else { return false }
+        // The arrays keep their memory: learning anew each second allocates nothing either.
         upstreamHead.removeAll(keepingCapacity: true)
         upstreamHead.append(event, 0..<text.lowerBound)
         upstreamTail.removeAll(keepingCapacity: true)
         upstreamTail.append(event, text.upperBound..<event.count)
+        call = reader.call.map { ($0, reader.choice) }
         isLearned = true
         return true
     }
@@ -70,6 +75,10 @@ struct EventTemplate: Sendable {
 private struct TemplateReader {
     /// Where the text stands, once it was met.
     private(set) var text: Range<Int>?
+    /// The number of the choice, once it was met.
+    private(set) var choice = 0
+    /// The number of the call, if the text is arguments.
+    private(set) var call: Int?
     private let hasNonASCII: Bool
     private var scanner = JSONScanner(depthLimit: 64)
 
@@ -88,6 +97,7 @@ private struct TemplateReader {
 
     init(hasNonASCII: Bool) { self.hasNonASCII = hasNonASCII }
 
+    /// Reads all of it. `head` gets what will stand before the text, `tail` what will stand behind.
     mutating func readEvent(
         _ event: Span<UInt8>, _ writer: StreamWriter, _ head: inout [UInt8], _ tail: inout [UInt8]
     ) throws(JSONError) -> Bool {
@@ -149,10 +159,12 @@ private struct TemplateReader {
         }
         // A null usage is written anew at the end, or left out, as the client asked.
         if equal(event, key, "usage") { return met.insert(.usage).inserted && kind == .null }
+        // Null or not: whether it reports a failure is for the slow path.
         if equal(event, key, "error") { return false }
         return put(event, key, value, &output)
     }
 
+    /// Reads the one choice. A finish, or a state that plain text could disturb, is not for this way.
     private mutating func readChoices(
         _ event: Span<UInt8>, _ writer: StreamWriter, _ head: inout [UInt8], _ tail: inout [UInt8]
     ) throws(JSONError) -> Bool {
@@ -168,15 +180,16 @@ private struct TemplateReader {
                 guard text == nil else { return false }
                 head.append(#""delta":{""#)
                 guard try readDelta(event, writer.options.reasoning, &head) else { return false }
-                tail.append("\"},")
+                tail.append(call == nil ? "\"}," : "\"}}]},")
                 continue
             }
             let kind = try scanner.peekKind(event)
             let value = try scanner.skipValue(event)
             if equal(event, key, "index") {
-                guard let index = smallNumber(event, value), writer.isSteady(index),
-                    met.insert(.index).inserted
-                else { return false }
+                guard let index = smallNumber(event, value), met.insert(.index).inserted else {
+                    return false
+                }
+                choice = index
             } else if equal(event, key, "finish_reason") {
                 guard kind == .null, met.insert(.finish).inserted else { return false }
             }
@@ -184,7 +197,10 @@ private struct TemplateReader {
                 text == nil ? put(event, key, value, &head) : put(event, key, value, &tail)
             guard isPut else { return false }
         }
-        guard text != nil, met == [.index, .finish] else { return false }
+        // Asked last, for `index` may stand behind the delta.
+        guard text != nil, met == [.index, .finish], writer.isSteady(choice, call: call) else {
+            return false
+        }
         tail.removeLast()
         tail.append("}],")
         return try !scanner.nextElement(event)
@@ -195,8 +211,7 @@ private struct TemplateReader {
         _ event: Span<UInt8>, _ field: ReasoningField, _ head: inout [UInt8]
     ) throws(JSONError) -> Bool {
         try scanner.enterObject(event)
-        guard let key = try scanner.nextMember(event), try scanner.peekKind(event) == .string
-        else { return false }
+        guard let key = try scanner.nextMember(event) else { return false }
         if equal(event, key, "content") {
             head.append("content")
         } else if equal(event, key, "reasoning_content") || equal(event, key, "reasoning") {
@@ -205,12 +220,47 @@ private struct TemplateReader {
             case .reasoning: head.append("reasoning")
             case .both, .none: return false
             }
+        } else if equal(event, key, "tool_calls") {
+            guard try readCall(event, &head) else { return false }
+            return try scanner.nextMember(event) == nil
         } else {
             return false
         }
+        guard try scanner.peekKind(event) == .string else { return false }
         head.append("\":\"")
         text = try scanner.scanString(event)
         return try scanner.nextMember(event) == nil
+    }
+
+    /// Reads a later fragment of one call: its index, then its arguments and nothing else.
+    private mutating func readCall(
+        _ event: Span<UInt8>, _ head: inout [UInt8]
+    ) throws(JSONError) -> Bool {
+        try scanner.enterArray(event)
+        guard try scanner.nextElement(event), try scanner.peekKind(event) == .object else {
+            return false
+        }
+        try scanner.enterObject(event)
+        guard let index = try scanner.nextMember(event), equal(event, index, "index") else {
+            return false
+        }
+        let value = try scanner.skipValue(event)
+        // Only a call whose number stays as it is can be steady: see `isSteady`.
+        call = smallNumber(event, value)
+        guard let call, let function = try scanner.nextMember(event),
+            equal(event, function, "function"), try scanner.peekKind(event) == .object
+        else { return false }
+        try scanner.enterObject(event)
+        guard let arguments = try scanner.nextMember(event),
+            equal(event, arguments, "arguments"), try scanner.peekKind(event) == .string
+        else { return false }
+        head.append(#"tool_calls":[{"index":"#)
+        head.append(decimal: call)
+        head.append(#","function":{"arguments":""#)
+        text = try scanner.scanString(event)
+        guard try scanner.nextMember(event) == nil else { return false }
+        guard try scanner.nextMember(event) == nil else { return false }
+        return try !scanner.nextElement(event)
     }
 
     /// Writes a member as it stands, with a comma after it.
@@ -233,6 +283,7 @@ private struct TemplateReader {
         return true
     }
 
+    /// A plain integer of up to three digits: choices and calls are not numbered higher.
     private func smallNumber(_ event: Span<UInt8>, _ range: Range<Int>) -> Int? {
         guard 1...3 ~= range.count else { return nil }
         var number = 0

@@ -1,6 +1,6 @@
 // One request to an upstream and its answer, on a connection of its own.
 
-public import EventLoop
+internal import EventLoop
 public import Framing
 internal import Glibc
 
@@ -59,111 +59,133 @@ public struct CallRequest: Sendable {
     }
 }
 
+/// Where a call goes.
+public struct CallTarget: Sendable {
+    /// Addresses, tried in their order until one accepts.
+    public var addresses: [SocketAddress]
+    /// Calls with the same key share connections; `nil`: a connection of its own.
+    public var poolKey: String?
+
+    /// Names the target.
+    public init(_ addresses: [SocketAddress], poolKey: String? = nil) {
+        self.addresses = addresses
+        self.poolKey = poolKey
+    }
+}
+
 /// One request to an upstream and its answer.
 ///
 /// Cancelling, or releasing the call, closes the socket whole: an upstream that sees half a close
 /// may go on generating. Pausing leaves the rest of the answer in the kernel, so that TCP slows the
-/// upstream down.
+/// upstream down. A connection that was idle may have gone stale: if it ends before the first byte
+/// of the answer, the request is sent again on a fresh one, unseen by the observer.
 @safe public final class Call {
     private enum State {
-        case connecting
+        /// A fresh connection is being made.
+        case connecting(SocketAddress)
         case exchanging
         case over
     }
 
     private let loop: Loop
+    private let pool: ConnectionPool
+    private let poolKey: String?
     private var addresses: ArraySlice<SocketAddress>
+    /// What to send again if the connection proves stale; gone with the first byte of the answer.
+    private var request: CallRequest?
     private var pieces: ArraySlice<CallRequest.Piece>
     /// How many bytes of the first piece are sent.
     private var sentBytes = 0
+    private let headLimit: Int
     private var parser: HTTPResponseParser
     /// Held while the call goes on, and let go with its end: a weak reference costs an atomic
     /// operation for each chunk.
     private var observer: (any CallObserver)?
-    private var state = State.connecting
-    private var socket: Socket?
-    private var reading: Watch?
-    private var writing: Watch?
+    private var state = State.exchanging
+    private var connection: UpstreamConnection?
     private var isPaused = false
     private var hasAnswer = false
+    /// Bytes of the body read after `release`.
+    private var leftoverBytes = 0
 
-    /// Makes a call that has not begun. The addresses are tried in their order until one accepts.
+    /// Makes a call that has not begun.
     public init(
-        on loop: Loop, to addresses: [SocketAddress], _ request: CallRequest, headLimit: Int,
-        observer: any CallObserver
+        _ request: CallRequest, to target: CallTarget, through pool: ConnectionPool, headLimit: Int
     ) {
-        self.loop = loop
-        self.addresses = addresses[...]
+        loop = pool.loop
+        self.pool = pool
+        poolKey = target.poolKey
+        addresses = target.addresses[...]
+        self.request = request
+        self.headLimit = headLimit
         pieces = request.pieces[...]
         parser = HTTPResponseParser(headLimit: headLimit, isHEAD: request.isHEAD)
-        self.observer = observer
     }
 
-    /// Begins. The observer is called in a later turn, except for a connection that fails at once.
-    public func start() { connectToNext(after: nil) }
+    /// Begins. The observer may hear of the connection, or of its failure, before this returns.
+    public func start(_ observer: any CallObserver) {
+        self.observer = observer
+        if let key = poolKey, let idle = pool.take(for: key) {
+            idle.handOver(to: self)
+            connection = idle
+            return exchange()
+        }
+        connectToNext(after: nil)
+    }
 
     /// Closes the connection. The observer hears nothing more.
     public func cancel() { close() }
 
+    /// Says that the observer has all it wants; it hears nothing more. What is left of the answer is
+    /// read over, within bounds, so that the connection can serve another call.
+    public func release() {
+        guard case .exchanging = state, pieces.isEmpty, poolKey != nil else { return cancel() }
+        observer = nil
+        pool.keepUntilEnd(self)
+        resume()
+    }
+
     /// Stops reading the answer, until `resume`.
     public func pause() {
         isPaused = true
-        reading?.stop()
+        connection?.watchReading(false)
     }
 
     /// Goes on reading.
     public func resume() {
         isPaused = false
-        if case .exchanging = state { reading?.start() }
+        if case .exchanging = state { connection?.watchReading(true) }
     }
 
     // MARK: - Connecting
 
     private func connectToNext(after failure: SocketError?) {
-        closeSocket()
+        connection?.close()
+        connection = nil
         guard let address = addresses.popFirst() else {
             return fail(.unreachable(failure ?? .unknownHost("", reason: "it has no address")))
         }
         do throws(SocketError) {
-            let made = try Socket(for: address)
-            made.sendWithoutDelay()
-            let descriptor = made.descriptor
-            let result = unsafe address.withSystemAddress { unsafe connect(descriptor, $0, $1) }
-            if result != 0, errno != EINPROGRESS {
-                throw .failed(operation: "connect to", address: address.description, errno: errno)
-            }
-            socket = consume made
-            watch(descriptor, connectingTo: address)
+            let made = try UpstreamConnection(on: loop, to: address, for: self)
+            connection = made
+            state = .connecting(address)
+            // On this machine the handshake is done by now, and the first send goes through: that
+            // saves a turn of the loop. Elsewhere it would block, and the loop tells.
+            send()
         } catch {
             connectToNext(after: error)
         }
     }
 
-    private func watch(_ descriptor: Int32, connectingTo address: SocketAddress) {
-        writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
-            if case .connecting = state {
-                connected(to: address)
-            } else {
-                send()
-            }
-        }
-        reading = Watch(on: loop, descriptor, for: .read) { [unowned self] _ in receive() }
-        writing?.start()
+    private func connectionFailed(_ number: Int32, _ address: SocketAddress) {
+        connectToNext(
+            after: .failed(operation: "connect to", address: address.description, errno: number))
     }
 
-    private func connected(to address: SocketAddress) {
-        let number = socket?.pendingError() ?? ECONNREFUSED
-        guard number == 0 else {
-            // A watch is not released inside its own callback.
-            return loop.afterThisTurn { [weak self] in
-                guard let self, case .connecting = state else { return }
-                connectToNext(
-                    after: .failed(
-                        operation: "connect to", address: address.description, errno: number))
-            }
-        }
+    /// The connection stands.
+    private func exchange() {
         state = .exchanging
-        if !isPaused { reading?.start() }
+        if !isPaused { connection?.watchReading(true) }
         observer?.callConnected(self)
         send()
     }
@@ -171,23 +193,33 @@ public struct CallRequest: Sendable {
     // MARK: - The request
 
     private func send() {
-        while case .exchanging = state, let piece = pieces.first {
+        while let piece = pieces.first {
             guard sentBytes < piece.count else {
                 pieces.removeFirst()
                 sentBytes = 0
                 continue
             }
             switch sendRest(of: piece) {
-            case .bytes(let count): sentBytes += count
+            case .bytes(let count):
+                sentBytes += count
+                if case .connecting = state { return exchange() }
             case .wouldBlock:
-                writing?.start()
+                connection?.watchWriting(true)
                 return
-            // An upstream may answer and close without reading all: the answer tells, so go on
-            // reading.
-            case .ended, .failed: pieces = []
+            case .ended: return sendingFailed(EPIPE)
+            case .failed(let number): return sendingFailed(number)
             }
+            if case .over = state { return }
         }
-        writing?.stop()
+        connection?.watchWriting(false)
+    }
+
+    /// An upstream may answer and close without reading all of the request: then the answer tells,
+    /// so reading goes on.
+    private func sendingFailed(_ number: Int32) {
+        if case .connecting(let address) = state { return connectionFailed(number, address) }
+        pieces = []
+        connection?.watchWriting(false)
     }
 
     private func sendRest(of piece: CallRequest.Piece) -> Socket.Transfer {
@@ -200,21 +232,11 @@ public struct CallRequest: Sendable {
 
     private func send(_ bytes: [UInt8], _ range: Range<Int>) -> Socket.Transfer {
         unsafe bytes.withUnsafeBytes { all in
-            unsafe socket?.send(UnsafeRawBufferPointer(rebasing: all[range])) ?? .ended
+            unsafe connection?.send(UnsafeRawBufferPointer(rebasing: all[range])) ?? .ended
         }
     }
 
     // MARK: - The answer
-
-    private func receive() {
-        guard let transfer = unsafe socket?.receive(into: loop.scratch) else { return }
-        switch transfer {
-        case .bytes(let count):
-            loop.withScratch(count) { parse($0) }
-        case .wouldBlock: return
-        case .ended, .failed: upstreamClosed()
-        }
-    }
 
     private func parse(_ bytes: Span<UInt8>) {
         var i = 0
@@ -224,20 +246,50 @@ public struct CallRequest: Sendable {
             case .needMore: return
             case .head(let head):
                 hasAnswer = true
+                request = nil
                 observer?.call(self, received: head)
-            case .body(let range): observer?.call(self, received: bytes.extracting(range))
-            case .end: close()?.callEnded(self)
+            case .body(let range): take(bytes.extracting(range))
+            case .end:
+                // Bytes that nobody asked for: this connection is out of step.
+                keepConnection(unless: i < bytes.count)
+                close()?.callEnded(self)
             case .refused(let refusal): fail(.malformed(refusal))
             }
         }
     }
 
+    /// A proper end is a few bytes; an upstream that goes on and on is not worth listening to.
+    private static let leftoverLimit = 64 * 1024
+
+    private func take(_ body: Span<UInt8>) {
+        if let observer { return observer.call(self, received: body) }
+        leftoverBytes += body.count
+        if leftoverBytes > Self.leftoverLimit { close() }
+    }
+
+    private func keepConnection(unless isOutOfStep: Bool) {
+        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep, parser.mayReuseConnection
+        else { return }
+        self.connection = nil
+        pool.put(connection, for: poolKey)
+    }
+
     private func upstreamClosed() {
         switch parser.connectionClosed() {
         case .complete: close()?.callEnded(self)
+        case .nothingReceived where connection?.isReused == true: sendAgain()
         case .nothingReceived: fail(.closedBeforeAnswer)
         case .cutInHead, .cutInBody: fail(hasAnswer ? .closedEarly : .closedBeforeAnswer)
         }
+    }
+
+    /// The connection had gone stale: the upstream has not seen the request, or not taken it up.
+    private func sendAgain() {
+        guard let request else { return fail(.closedBeforeAnswer) }
+        pieces = request.pieces[...]
+        sentBytes = 0
+        parser = HTTPResponseParser(headLimit: headLimit, isHEAD: request.isHEAD)
+        connectToNext(after: nil)
     }
 
     // MARK: - The end
@@ -251,20 +303,29 @@ public struct CallRequest: Sendable {
     private func close() -> (any CallObserver)? {
         if case .over = state { return nil }
         state = .over
-        closeSocket()
+        connection?.close()
+        connection = nil
+        pool.forget(self)
         defer { observer = nil }
         return observer
     }
+}
 
-    /// The socket closes now. A watch may be in its own callback: watches stop now and go later.
-    private func closeSocket() {
-        reading?.stop()
-        writing?.stop()
-        if let old = reading, let other = writing {
-            loop.afterThisTurn { _ = (old, other) }
+extension Call: ConnectionUser {
+    func connectionReadable(_ connection: UpstreamConnection) {
+        switch connection.receive() {
+        case .bytes(let count): loop.withScratch(count) { parse($0) }
+        case .wouldBlock: return
+        case .ended, .failed: upstreamClosed()
         }
-        reading = nil
-        writing = nil
-        socket = nil
+    }
+
+    func connectionWritable(_ connection: UpstreamConnection) {
+        if case .connecting(let address) = state {
+            let number = connection.pendingError()
+            guard number == 0 else { return connectionFailed(number, address) }
+            return exchange()
+        }
+        send()
     }
 }

@@ -1,0 +1,92 @@
+// Connections to upstreams that wait for their next call.
+
+public import EventLoop
+
+/// Idle connections, by where they lead. One for each loop.
+public final class ConnectionPool: ConnectionUser {
+    /// How many connections wait for each upstream. More than requests at a time are never of use,
+    /// and few upstreams take more than this many.
+    private static let idleLimit = 128
+    /// llama-server closes idle connections after 5 s (wire notes, section 1), many others after
+    /// 60. One that is older than this is not used any more, so that the race with its close is
+    /// rare.
+    private static let idleTime = Duration.seconds(4)
+
+    /// The loop all its connections are on.
+    public let loop: Loop
+    private var idle: [String: [UpstreamConnection]] = [:]
+    /// Calls whose answers are complete but for the end of the body.
+    private var ending: [ObjectIdentifier: (call: Call, since: Instant)] = [:]
+    private var sweep: Timer?
+
+    /// Makes an empty pool.
+    public init(on loop: Loop) {
+        self.loop = loop
+        sweep = Timer(on: loop) { [unowned self] in closeOld() }
+    }
+
+    /// Closes all idle connections.
+    public func closeAll() {
+        for connection in idle.values.joined() { connection.close() }
+        idle = [:]
+        for call in ending.values.map(\.call) { call.cancel() }
+    }
+
+    /// How many connections are idle.
+    public var idleCount: Int { idle.values.reduce(0) { $0 + $1.count } }
+
+    /// The connection used last, which is the likeliest to be alive.
+    func take(for key: String) -> UpstreamConnection? {
+        let limit = loop.now
+        while let connection = idle[key]?.popLast() {
+            if limit - connection.idleSince < Self.idleTime { return connection }
+            connection.close()
+        }
+        return nil
+    }
+
+    func put(_ connection: UpstreamConnection, for key: String) {
+        connection.becomeIdle(now: loop.now)
+        connection.handOver(to: self)
+        connection.watchWriting(false)
+        connection.watchReading(true)
+        idle[key, default: []].append(connection)
+        if idle[key, default: []].count > Self.idleLimit { idle[key]?.removeFirst().close() }
+        if let sweep, !sweep.isArmed { sweep.arm(after: Self.idleTime) }
+    }
+
+    /// Holds a released call until its answer ends; not for long.
+    func keepUntilEnd(_ call: Call) {
+        ending[ObjectIdentifier(call)] = (call, loop.now)
+        if let sweep, !sweep.isArmed { sweep.arm(after: Self.idleTime) }
+    }
+
+    func forget(_ call: Call) {
+        guard let (call, _) = ending.removeValue(forKey: ObjectIdentifier(call)) else { return }
+        // This may be one of its callbacks.
+        loop.afterThisTurn { _ = call }
+    }
+
+    private func closeOld() {
+        let now = loop.now
+        for (call, since) in ending.values where now - since >= Self.idleTime { call.cancel() }
+        for key in Array(idle.keys) {
+            let old = (idle[key] ?? []).filter { now - $0.idleSince >= Self.idleTime }
+            old.forEach(remove)
+        }
+        if idleCount > 0 || !ending.isEmpty { sweep?.arm(after: Self.idleTime) }
+    }
+
+    private func remove(_ connection: UpstreamConnection) {
+        connection.close()
+        for key in Array(idle.keys) {
+            idle[key]?.removeAll { $0 === connection }
+            if idle[key]?.isEmpty == true { idle[key] = nil }
+        }
+    }
+
+    /// An idle connection has nothing to say: it was closed, or the upstream is out of step.
+    func connectionReadable(_ connection: UpstreamConnection) { remove(connection) }
+
+    func connectionWritable(_ connection: UpstreamConnection) {}
+}

@@ -1,0 +1,96 @@
+// A connection to an upstream, used by one call after the other.
+
+internal import EventLoop
+internal import Glibc
+
+/// Who a connection belongs to at the moment: a call, or the pool.
+protocol ConnectionUser: AnyObject {
+    /// Bytes, an end or an error wait to be read.
+    func connectionReadable(_ connection: UpstreamConnection)
+    /// Bytes can be written, or the attempt to connect has come to something.
+    func connectionWritable(_ connection: UpstreamConnection)
+}
+
+/// A socket to an upstream and its watches. Reading is watched all the time, also while the
+/// connection is idle: so that handing it on costs no system call, and a stale one is noticed.
+@safe final class UpstreamConnection {
+    // Unsafe, because this is the hot path: a weak reference is an atomic operation for each chunk.
+    // Whoever sets it holds the only reference to the connection, and so outlives it.
+    private unowned(unsafe) var user: any ConnectionUser
+    /// Whether a call before this one has used it: then it may have gone stale.
+    private(set) var isReused = false
+    /// When it became idle.
+    private(set) var idleSince = Instant(nanoseconds: 0)
+
+    private let loop: Loop
+    private var socket: Socket?
+    private var reading: Watch?
+    private var writing: Watch?
+
+    /// Begins to connect.
+    init(
+        on loop: Loop, to address: SocketAddress, for firstUser: any ConnectionUser
+    ) throws(SocketError) {
+        self.loop = loop
+        unsafe user = firstUser
+        let made = try Socket(for: address)
+        made.sendWithoutDelay()
+        let descriptor = made.descriptor
+        let result = unsafe address.withSystemAddress { unsafe connect(descriptor, $0, $1) }
+        if result != 0, errno != EINPROGRESS {
+            throw .failed(operation: "connect to", address: address.description, errno: errno)
+        }
+        socket = consume made
+        reading = Watch(on: loop, descriptor, for: .read) { [unowned self] _ in
+            unsafe user.connectionReadable(self)
+        }
+        writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
+            unsafe user.connectionWritable(self)
+        }
+    }
+
+    deinit { close() }
+
+    /// Hands the connection to another user, who from now on holds it.
+    func handOver(to user: any ConnectionUser) { unsafe self.user = user }
+
+    /// Sends as much as goes.
+    @inline(__always)
+    func send(_ bytes: UnsafeRawBufferPointer) -> Socket.Transfer {
+        unsafe socket?.send(bytes) ?? .ended
+    }
+
+    /// Reads into the loop's scratch buffer.
+    @inline(__always)
+    func receive() -> Socket.Transfer {
+        unsafe socket?.receive(into: loop.scratch) ?? .ended
+    }
+
+    /// The error of an attempt to connect; 0 if there is none.
+    func pendingError() -> Int32 { socket?.pendingError() ?? ENOTCONN }
+
+    func watchWriting(_ isWanted: Bool) {
+        if isWanted { writing?.start() } else { writing?.stop() }
+    }
+
+    func watchReading(_ isWanted: Bool) {
+        if isWanted { reading?.start() } else { reading?.stop() }
+    }
+
+    /// The call is over and another may follow.
+    func becomeIdle(now: Instant) {
+        isReused = true
+        idleSince = now
+    }
+
+    /// Closes the socket now. A watch may be in its own callback: watches stop now and go later.
+    func close() {
+        guard let reading, let writing else { return }
+        reading.stop()
+        writing.stop()
+        loop.afterThisTurn { _ = (reading, writing) }
+        self.reading = nil
+        self.writing = nil
+        socket = nil
+    }
+}
