@@ -82,7 +82,7 @@ package struct PlainTextEnvelope: TextCompletionEnvelope {
             bytes.append("null")
         }
         bytes.append(#","finish_reason":"#)
-        bytes.append(finishReason: piece.finish)
+        bytes.append(finish: piece.finish)
         bytes.append("}]")
         if usage { bytes.append(#","usage":null"#) }
         if let timings, piece.finish != nil {
@@ -108,15 +108,5 @@ extension StreamIdentity {
             bytes.append(fingerprint.span)
         }
         bytes.append(UInt8(ascii: ","))
-    }
-}
-
-extension [UInt8] {
-    /// Appends the value of `finish_reason`.
-    package mutating func append(finishReason: FinishReason?) {
-        guard let finishReason else { return append("null") }
-        append(UInt8(ascii: "\""))
-        append(finishReason.word)
-        append(UInt8(ascii: "\""))
     }
 }

@@ -90,8 +90,8 @@ public struct TextCompletionDecoder: AnswerDecoder {
         guard !isDone else { return }
         do throws(DialectError) {
             switch dialect {
-            case .openAI: try Self.feed(&events, &openAI, bytes, &sink)
-            case .ollama: try Self.feed(&records, &ollama, bytes, &sink)
+            case .openAI: try openAI.feed(bytes, through: &events, into: &sink)
+            case .ollama: try ollama.feed(bytes, through: &records, into: &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -105,10 +105,10 @@ public struct TextCompletionDecoder: AnswerDecoder {
         do throws(DialectError) {
             switch dialect {
             case .openAI:
-                try Self.finish(&events, &openAI, &sink)
+                try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
-                try Self.finish(&records, &ollama, &sink)
+                try ollama.takeRest(of: &records, into: &sink)
                 try ollama.finish(into: &sink)
             }
         } catch {
@@ -131,59 +131,5 @@ public struct TextCompletionDecoder: AnswerDecoder {
         case .ollama: ollama.abandon(into: &sink)
         }
         if !isComplete { throw error }
-    }
-
-    // The parts are passed one by one: a closure that captured `self` would overlap with the
-    // decoder that calls it.
-    private static func feed(
-        _ events: inout SSEDecoder, _ stream: inout OpenAICompletionStream, _ bytes: Span<UInt8>,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.feed(bytes) { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func feed(
-        _ records: inout LineSplitter, _ stream: inout OllamaCompletionStream,
-        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.feed(bytes) { record throws(DialectError) in
-                try stream.take(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ events: inout SSEDecoder, _ stream: inout OpenAICompletionStream,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.finish { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ records: inout LineSplitter, _ stream: inout OllamaCompletionStream,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.finish { record throws(DialectError) in
-                try stream.takeLast(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
     }
 }

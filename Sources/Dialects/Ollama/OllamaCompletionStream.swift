@@ -4,7 +4,7 @@ internal import Chat
 internal import JSON
 
 /// Takes the records of one generation and writes the chunks of a text completion.
-struct OllamaCompletionStream: Sendable {
+struct OllamaCompletionStream: RecordStream, Sendable {
     private(set) var writer: TextCompletionWriter
     /// Records so far.
     private(set) var dataEvents = 0
@@ -24,16 +24,6 @@ struct OllamaCompletionStream: Sendable {
                 throw error.asDialectError(record)
             }
             throw .stray(record)
-        }
-    }
-
-    /// Takes the bytes behind the last line end: a whole record, or what is left of one.
-    mutating func takeLast(
-        _ record: Span<UInt8>, into sink: inout ChunkSink
-    ) throws(DialectError) {
-        do { try take(record, into: &sink) } catch {
-            guard case .malformedFrame = error else { throw error }
-            throw .endedEarly
         }
     }
 

@@ -127,7 +127,7 @@ extension OpenAICompletionEvent: TextCompletionEnvelope {
             } else {
                 bytes.append("null")
             }
-        default: bytes.append(finishReason: piece.finish)
+        default: bytes.append(finish: piece.finish)
         }
         bytes.append(UInt8(ascii: ","))
     }

@@ -1,54 +1,23 @@
 // The stream of `POST /v1/completions` of llama-server and its kind, event by event.
 
 internal import Chat
-internal import Framing
 internal import JSON
 
 /// Takes the events of one text completion and writes the client's chunks.
-struct OpenAICompletionStream: Sendable {
+struct OpenAICompletionStream: EventStream, Sendable {
     private(set) var writer: TextCompletionWriter
     /// Events with data so far.
-    private(set) var dataEvents = 0
+    var dataEvents = 0
+    var isDone: Bool { writer.isDone }
     private var template = CompletionEventTemplate()
     /// By choice; only of those that have log probabilities.
     private var logprobs: [Int: TextCompletionLogprobs] = [:]
 
     init(_ writer: TextCompletionWriter) { self.writer = writer }
 
-    /// Takes what the event stream was found to hold.
-    mutating func take(
-        _ item: SSEItem, named name: Span<UInt8>, _ data: Span<UInt8>, into sink: inout ChunkSink
-    ) throws(DialectError) {
-        switch item {
-        case .data:
-            guard !data.isEmpty else { return }
-            dataEvents &+= 1
-            if equal(name, 0..<name.count, "ping") { return }
-            if equal(name, 0..<name.count, "error") {
-                throw EventReading.failure(in: data, isError: true)
-            }
-            try take(data, into: &sink)
-        case .comment: break
-        case .stray:
-            guard !EventReading.trimmed(data).isEmpty else { return }
-            let isError = data.count >= 6 && equal(data, 0..<6, "error:")
-            throw EventReading.failure(in: data, isError: isError)
-        case .unterminated:
-            // Some servers leave the last blank line out; else the connection broke inside an
-            // event.
-            do { try take(data, into: &sink) } catch {
-                guard case .malformedFrame = error else { throw error }
-                throw .endedEarly
-            }
-        }
-    }
-
     /// Takes the data of one event.
-    private mutating func take(
-        _ event: Span<UInt8>, into sink: inout ChunkSink
-    ) throws(DialectError) {
+    mutating func take(_ event: Span<UInt8>, into sink: inout ChunkSink) throws(DialectError) {
         if template.apply(event, limit: writer.options.eventSplit / 2, into: &sink) { return }
-        guard !writer.isDone else { return }
         // What was learned no longer holds: the state of a choice may change.
         template.forget()
         let content = EventReading.trimmed(event)
