@@ -250,7 +250,7 @@ import Testing
             (texts.map { "data: \(Self.event($0))\n\n" }.joined()
                 + "data: \(Self.end())\n\ndata: [DONE]\n\n").utf8)
         var random = SplitMix(seed: 11)
-        for _ in 0..<1500 {
+        for _ in 0..<300 {
             var body = whole
             for _ in 0...Int.random(in: 0...2, using: &random) {
                 let place = Int.random(in: body.indices, using: &random)
