@@ -69,6 +69,22 @@ wait_for_url() {
     return 1
 }
 
+# swift_test OPTIONS...: runs the tests; prints the count, or what failed.
+swift_test() {
+    local log
+    log=$(mktemp)
+    if swift test --disable-xctest "$@" >"$log" 2>&1; then
+        grep 'Test run with' "$log" >&2
+        rm "$log"
+    else
+        # Issues and what belongs to them; compiler errors and reports of a sanitizer stand at the end.
+        grep -E -A 3 '^✘ .*(recorded|failed)|error:' "$log" | grep -v 'started\.$' | head -n 200 >&2 || true
+        tail -n 60 "$log" >&2
+        rm "$log"
+        return 1
+    fi
+}
+
 # Debian's compiler or the one that comes with Swift.
 build_benchmarks() {
     command -v cc >/dev/null && make -sC "$project/Benchmarks" || make -sC "$project/Benchmarks" CC=clang

@@ -96,7 +96,8 @@ public struct CompletionAssembler: Sendable {
         learn(chunk)
     }
 
-    /// Remembers what stands around the text, if the chunk has one text and nothing else that counts.
+    /// Remembers what stands around the text, if the chunk has one text and nothing else that
+    /// counts.
     private mutating func learn(_ chunk: JSONText) {
         guard let elements = chunk["choices"]?.elements, elements.count == 1,
             let choice = elements.first, choice["finish_reason"]?.isNull == true,

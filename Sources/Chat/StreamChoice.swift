@@ -51,15 +51,15 @@ struct StreamChoice: Sendable {
         var pieces = texts.map { ChunkPiece(delta, $0) }
         if let finish = delta.finish {
             var last = ChunkPiece(delta, Array("{}".utf8))
-            // Ollama says "stop" also after calls, and so do some servers of the OpenAI kind; agents
-            // run their calls only on "tool_calls".
+            // Ollama says "stop" also after calls, and so do some servers of the OpenAI kind;
+            // agents run their calls only on "tool_calls".
             last.finish = finish == .stop && calls.hasCalls ? .toolCalls : finish
             pieces.append(last)
             isFinished = true
         }
         if !pieces.isEmpty { pieces[0].logprobs = delta.logprobs }
-        // Other choices' first chunks leave with the first event; a choice that nobody announced has
-        // its own here.
+        // Other choices' first chunks leave with the first event; a choice that nobody announced
+        // has its own here.
         if !hasRole {
             hasRole = true
             pieces.insert(ChunkPiece(delta, Self.roleDelta), at: 0)

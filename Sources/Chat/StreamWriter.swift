@@ -30,7 +30,8 @@ package struct StreamWriter: Sendable {
     /// Whether every choice has finished: the answer is complete, however the connection ends.
     package var isComplete: Bool { hasBegun && choices.allSatisfy(\.isFinished) }
 
-    /// Whether plain text of choice `index`, or arguments of its call `call`, may leave as they come.
+    /// Whether plain text of choice `index`, or arguments of its call `call`, may leave as they
+    /// come.
     package func isSteady(_ index: Int, call: Int? = nil) -> Bool {
         // Choices are few, and almost always one: a search beats keeping them by number.
         guard heldFinish.isEmpty, let position = choices.firstIndex(where: { $0.index == index })

@@ -95,8 +95,8 @@ public struct StreamDecoder: Sendable {
         }
     }
 
-    /// A fault after the end of the answer is none: the end is written, and the rest ignored. Before
-    /// it, all text that came is delivered first.
+    /// A fault after the end of the answer is none: the end is written, and the rest ignored.
+    /// Before it, all text that came is delivered first.
     private mutating func pardon(
         _ error: DialectError, _ sink: inout ChunkSink
     ) throws(DialectError) {

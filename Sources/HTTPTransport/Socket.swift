@@ -84,6 +84,14 @@ struct Socket: ~Copyable {
         return number
     }
 
+    /// How many of the bytes sent the other side's kernel has not taken yet.
+    var unacknowledgedBytes: Int {
+        var count: Int32 = 0
+        // SIOCOUTQ, which is TIOCOUTQ (tcp(7)).
+        _ = unsafe ioctl(descriptor, UInt(TIOCOUTQ), &count)
+        return Int(count)
+    }
+
     /// The address the socket is bound to.
     borrowing func localAddress() -> SocketAddress {
         var storage = sockaddr_storage()

@@ -136,8 +136,10 @@ public struct LogMessage: Sendable {
         self.text = text
     }
 
-    /// For people, with a line break.
-    public func text(at time: WallTime) -> String { "\(time) \(level.rawValue): \(text)\n" }
+    /// For people, with a line break. What would break the line, or steer a terminal, is escaped.
+    public func text(at time: WallTime) -> String {
+        "\(time) \(level.rawValue): \(escaped(text))\n"
+    }
 
     /// For machines, with a line break.
     public func json(at time: WallTime) -> String {
@@ -196,23 +198,31 @@ extension String {
     }
 }
 
-/// A JSON string, quotes included. Control characters cannot forge a line of the log.
-private func quoted(_ text: String) -> String {
-    var result = "\""
+/// A JSON string, quotes included.
+private func quoted(_ text: String) -> String { "\"" + escaped(text, inQuotes: true) + "\"" }
+
+/// Control characters as JSON escapes them, so that nobody's words can forge a line of the log.
+/// U+2028 and U+2029 are with them: some readers split lines there.
+private func escaped(_ text: String, inQuotes: Bool = false) -> String {
+    var result = ""
+    // Scalars and not characters: a quote with an accent on it is a quote to every reader.
     for scalar in text.unicodeScalars {
-        switch scalar {
-        case "\"": result += "\\\""
-        case "\\": result += "\\\\"
-        case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
+        switch scalar.value {
+        case 0x22, 0x5C:
+            if inQuotes { result += "\\" }
+            result.unicodeScalars.append(scalar)
+        case 0..<0x20, 0x7F...0x9F, 0x2028, 0x2029:
             let digits = String(scalar.value, radix: 16)
             result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
         default: result.unicodeScalars.append(scalar)
         }
     }
-    return result + "\""
+    return result
 }
 
+/// A number with one digit after its point. The counts it is made of are an upstream's, which may
+/// say anything.
 private func oneDecimal(_ number: Double) -> String {
-    let tenths = Int(number * 10 + 0.5)
+    let tenths = Int(min(number, 1e15) * 10 + 0.5)
     return "\(tenths / 10).\(tenths % 10)"
 }

@@ -17,7 +17,7 @@ public struct Deadlines: Sendable {
         public var firstToken: Int64?
         /// Between two data events.
         public var token: Int64?
-        /// For the whole session.
+        /// From dispatch to the end of the answer.
         public var total: Int64?
         /// Between two comments in a silent stream.
         public var keepAlive: Int64?
@@ -52,7 +52,9 @@ public struct Deadlines: Sendable {
         case delivering
     }
 
-    private let settings: Settings
+    /// The settings that hold: those of the upstream that is asked. Retrying elsewhere changes
+    /// them.
+    public var settings: Settings
     private let began: Int64
     private var phase = Phase.queued
     private var phaseBegan: Int64
@@ -60,7 +62,7 @@ public struct Deadlines: Sendable {
     private var lastEvent: Int64
     private var lastSent: Int64
     private var headIsSent = false
-    private var headIsOurs: Bool
+    private let headIsOurs: Bool
 
     /// The clocks of a session that begins now. `wantsStream` says whether there is a head to send
     /// early and silence to fill.
@@ -71,11 +73,17 @@ public struct Deadlines: Sendable {
     }
 
     /// The session now waits for something else.
+    ///
+    /// To be `connecting`, a second time too, is a dispatch: an upstream is not charged with the
+    /// time that another one took.
     public mutating func enter(_ phase: Phase, now: Int64) {
         if phase == .connecting { dispatched = now }
-        // After a pause the upstream has its full time again: how long it would have taken is not
-        // known.
-        if phase == .streaming { lastEvent = now }
+        if phase == .streaming {
+            // The clock between tokens stood still during a pause. What had gone before it, since
+            // the last event, counts on; an event that was read with the pause came after that.
+            let gone = self.phase == .paused ? max(0, phaseBegan - lastEvent) : 0
+            lastEvent = now - gone
+        }
         self.phase = phase
         phaseBegan = now
     }
@@ -94,9 +102,9 @@ public struct Deadlines: Sendable {
         lastSent = now
     }
 
-    /// What is due at `now`; the gravest first.
+    /// What is due at `now`: the gravest first, of deadlines the one that passed first.
     public func due(now: Int64) -> Due? {
-        clocks.filter { $0.at <= now }.min { $0.rank < $1.rank }?.due
+        clocks.filter { $0.at <= now }.min { ($0.rank, $0.at) < ($1.rank, $1.at) }?.due
     }
 
     /// When to look again; `nil` if no clock is running.
@@ -132,7 +140,7 @@ public struct Deadlines: Sendable {
         case .paused: break
         case .delivering: return []
         }
-        add(began, settings.total, .deadline(.totalTimeout))
+        if phase != .queued { add(dispatched, settings.total, .deadline(.totalTimeout)) }
         if headIsOurs, !headIsSent { add(began, settings.headGrace, .headGrace) }
         if headIsSent, phase != .paused { add(lastSent, settings.keepAlive, .comment) }
         return clocks

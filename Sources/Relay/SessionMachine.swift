@@ -32,6 +32,8 @@ public enum Fact: Hashable, Sendable {
     case replyDelivered
     /// The server or an operator ends the session.
     case stopped(Ending)
+    /// The server is about to drop the connection to the client, which can be told nothing more.
+    case cutOff(Ending)
 }
 
 /// What the driver is to do, in this order.
@@ -128,6 +130,7 @@ public struct SessionMachine: Hashable, Sendable {
             return fail(reply, ending)
         case .clientLeft: return end(.clientLeft)
         case .clientStalled: return end(.clientStalled)
+        case .cutOff(let ending): return end(ending)
         // Nobody was asked yet, and nothing was sent.
         case .upstreamConnected, .firstEvent, .answerCompleted, .clientBlocked, .clientDrained,
             .replyDelivered:
@@ -167,6 +170,7 @@ public struct SessionMachine: Hashable, Sendable {
             return [.resumeUpstream]
         case .clientLeft: return [.abortUpstream] + end(.clientLeft)
         case .clientStalled: return [.abortUpstream] + end(.clientStalled)
+        case .cutOff(let ending): return [.abortUpstream] + end(ending)
         case .admitted, .replyDelivered: return []
         }
     }
@@ -176,6 +180,8 @@ public struct SessionMachine: Hashable, Sendable {
         case .replyDelivered: return end(ending)
         case .clientLeft: return end(.clientLeft)
         case .clientStalled: return end(.clientStalled)
+        // A whole answer that is cut off was not given whole; a failure stays the reason it was.
+        case .cutOff(let reason): return end(ending == .completed ? reason : ending)
         // The upstream is gone, and what it said is said.
         case .admitted, .upstreamConnected, .firstEvent, .answerCompleted, .attemptFailed,
             .upstreamFailed, .deadlinePassed, .headGracePassed, .clientBlocked, .clientDrained,

@@ -5,28 +5,77 @@ internal import Configuration
 internal import HTTPTransport
 internal import HTTPTypes
 
-/// Keys, and which web pages may call.
+/// What a request tells of its caller.
+struct Caller: Sendable {
+    var method = Method.get
+    /// The path without the query.
+    var path = "/"
+    /// The `Host` field.
+    var host: String?
+    /// The `Origin` field, which browsers send for pages.
+    var origin: String?
+    /// The `Authorization` field.
+    var authorization: String?
+    /// The `x-api-key` field, which clients of Anthropic's API send.
+    var apiKey: String?
+}
+
+extension Caller {
+    init(_ exchange: Exchange) {
+        method = exchange.method
+        path = String(exchange.target.prefix { $0 != "?" })
+        host = exchange.header("host")
+        origin = exchange.header("origin")
+        authorization = exchange.header("authorization")
+        apiKey = exchange.header("x-api-key")
+    }
+
+    /// The key it offers: that of `Authorization: Bearer` (RFC 6750, section 2.1) before
+    /// `x-api-key`.
+    var offeredKey: String? {
+        if let authorization {
+            let scheme = authorization.prefix { $0 != " " }
+            let key = authorization.dropFirst(scheme.count).drop { $0 == " " }
+            if scheme.lowercased() == "bearer", !key.isEmpty { return String(key) }
+        }
+        return apiKey
+    }
+
+    /// Whether it asks for what needs no key: whoever watches over a service has none.
+    fileprivate var needsNoKey: Bool {
+        method == .options || path == "/health" || path == "/ready" || path == "/"
+    }
+}
+
+/// Keys, names for this machine, and which web pages may call.
 struct AccessPolicy: Sendable {
     private let keys: [KeySettings]
     private let origins: [String]
+    private let hosts: HostRule
 
-    init(_ configuration: Configuration) {
+    /// The policy of `configuration` on a machine that calls itself `ownHostName`.
+    init(_ configuration: Configuration, ownHostName: String?) {
         keys = configuration.keys
-        origins = configuration.corsOrigins
+        origins = configuration.corsOrigins.map { $0.lowercased() }
+        hosts = HostRule(configuration, ownHostName: ownHostName)
     }
 
     /// Why a request may not be answered; `nil` if it may.
-    func refuse(_ exchange: Exchange) -> APIError? {
-        if let origin = exchange.header("origin"), !isAllowed(origin: origin) {
+    func refuse(_ caller: Caller) -> APIError? {
+        guard hosts.allows(host: caller.host) else {
+            return APIError(
+                .forbidden,
+                "'\(caller.host ?? "")' is no name of this machine. Add it to allowed_hosts to allow it."
+            )
+        }
+        if let origin = caller.origin, !isAllowed(origin: origin) {
             return APIError(
                 .forbidden,
                 "Pages from \(origin) may not call Sluice. Add the origin to cors_origins to allow it."
             )
         }
-        guard !keys.isEmpty, exchange.method != .options, !Self.isPublic(exchange.target) else {
-            return nil
-        }
-        guard let offered = Self.key(in: exchange) else {
+        guard !keys.isEmpty, !caller.needsNoKey else { return nil }
+        guard let offered = caller.offeredKey else {
             return APIError(
                 .invalidAPIKey, "A key is required: send it as 'Authorization: Bearer KEY'.")
         }
@@ -34,23 +83,17 @@ struct AccessPolicy: Sendable {
             ? APIError(.invalidAPIKey, "The key is not known here.") : nil
     }
 
+    /// The key that a request is made with; `nil` without one, or with one that is not known.
+    func key(of caller: Caller) -> KeySettings? { caller.offeredKey.flatMap(key(equalTo:)) }
+
     /// Whether the caller may use, and know of, a model.
+    func allows(model: String, for caller: Caller) -> Bool {
+        keys.isEmpty || key(of: caller)?.allows(model: model) ?? false
+    }
+
+    /// See `allows(model:for:)`.
     func allows(model: String, for exchange: Exchange) -> Bool {
-        guard !keys.isEmpty else { return true }
-        return Self.key(in: exchange).flatMap(key(equalTo:))?.allows(model: model) ?? false
-    }
-
-    private static func isPublic(_ target: String) -> Bool {
-        let path = target.prefix { $0 != "?" }
-        return path == "/health" || path == "/ready" || path == "/"
-    }
-
-    private static func key(in exchange: Exchange) -> String? {
-        if let field = exchange.header("authorization") {
-            let parts = field.split(separator: " ", maxSplits: 1)
-            if parts.count == 2, parts[0].lowercased() == "bearer" { return String(parts[1]) }
-        }
-        return exchange.header("x-api-key")
+        keys.isEmpty || allows(model: model, for: Caller(exchange))
     }
 
     /// Compares with every key, each in a time that depends on the offered key's length alone.
@@ -74,18 +117,18 @@ struct AccessPolicy: Sendable {
 
     /// Loopback pages, desktop applications as Ollama allows them, and what the configuration
     /// names.
-    private func isAllowed(origin: String) -> Bool {
+    func isAllowed(origin: String) -> Bool {
+        let origin = origin.lowercased()
         if origins.contains("*") || origins.contains(origin) { return true }
         guard let end = origin.firstRange(of: "://") else { return false }
-        let scheme = origin[..<end.lowerBound]
-        let authority = origin[end.upperBound...]
-        switch scheme {
+        switch origin[..<end.lowerBound] {
         case "app", "file", "tauri", "vscode-webview", "vscode-file": return true
         case "http", "https":
-            let host =
-                authority.hasPrefix("[")
-                ? authority.dropFirst().prefix { $0 != "]" } : authority.prefix { $0 != ":" }
-            return isLoopback(String(host)) || host.hasSuffix(".localhost")
+            let bytes = Array(origin[end.upperBound...].utf8)
+            guard let authority = Authority(bytes.span) else { return false }
+            let host = String(decoding: bytes[authority.host], as: UTF8.self)
+            return host == "localhost" || host.hasSuffix(".localhost")
+                || IPAddress(host)?.isLoopback ?? false
         default: return false
         }
     }
@@ -104,20 +147,23 @@ struct AccessPolicy: Sendable {
 
     /// The answer to a preflight. The wildcard does not cover `Authorization` (Fetch standard), so
     /// names are named: those asked for, and those that clients of OpenAI's send.
-    func preflight(_ incoming: IncomingRequest) -> Reply {
-        var names = "Authorization, Content-Type, x-api-key, x-request-id, traceparent"
-        if let asked = incoming.exchange.header("access-control-request-headers"),
-            asked.utf8.count <= 4096
-        {
-            names += ", " + asked
-        }
+    func preflight(asking names: String?, requestID: String) -> Reply {
+        var allowed = "Authorization, Content-Type, x-api-key, x-request-id, traceparent"
+        if let names, names.utf8.count <= 4096 { allowed += ", " + names }
         return Reply(
             status: 204,
             fields: [
-                Reply.HeaderLine("x-request-id", incoming.identity.id),
+                Reply.HeaderLine("x-request-id", requestID),
                 Reply.HeaderLine("Access-Control-Allow-Methods", "GET, POST, HEAD, OPTIONS"),
-                Reply.HeaderLine("Access-Control-Allow-Headers", names),
+                Reply.HeaderLine("Access-Control-Allow-Headers", allowed),
                 Reply.HeaderLine("Access-Control-Max-Age", "43200"),
             ], body: [])
+    }
+
+    /// See `preflight(asking:requestID:)`.
+    func preflight(_ incoming: IncomingRequest) -> Reply {
+        preflight(
+            asking: incoming.exchange.header("access-control-request-headers"),
+            requestID: incoming.identity.id)
     }
 }

@@ -53,7 +53,12 @@ extension Worker {
             throw .modelNotFound(model, nearest: [])
         }
         switch fleet.routes.resolve(model) {
-        case .routes(let routes): return routes
+        case .routes(let routes):
+            // The default model, too, must be one that the caller may use.
+            guard access.allows(model: routes[0].clientModel, for: incoming.exchange) else {
+                throw .missingField("model")
+            }
+            return routes
         case .unknownModel(let name, let nearest):
             throw .modelNotFound(
                 name, nearest: nearest.filter { access.allows(model: $0, for: incoming.exchange) })

@@ -93,6 +93,9 @@ final class ChatSession {
         happened(.stopped(ending))
     }
 
+    /// Ends the session because its connection is about to be dropped.
+    func cutOff(_ ending: Ending) { happened(.cutOff(ending)) }
+
     // MARK: - Turns
 
     /// Tells the machine what happened, then carries out its orders.
@@ -162,6 +165,7 @@ final class ChatSession {
             headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
+        deadlines.settings = worker.deadlineSettings(for: backend.settings)
         enter(.connecting)
         call?.start(self)
     }
@@ -339,7 +343,10 @@ final class ChatSession {
 
     private func deadlinePassed(_ ending: Ending) {
         // All that is missing may be the upstream's own goodbye.
-        if decoder.isAnswerComplete { return upstreamFinished() }
+        if decoder.isAnswerComplete {
+            letUpstreamGo { $0.cancel() }
+            return upstreamFinished()
+        }
         failure = worker.error(for: ending, candidate.backend)
         happened(
             ending == .connectTimeout
@@ -374,7 +381,8 @@ extension ChatSession: CallObserver {
         do throws(DialectError) {
             try feed(body)
         } catch {
-            if decoder.dataEvents > 0 { noteFirstEvent() }
+            // A failure that is the first thing said can still have its status.
+            if !worker.events.isEmpty || !worker.lines.isEmpty { noteFirstEvent() }
             // A complete answer stays one, whatever follows it.
             if decoder.isAnswerComplete { return upstreamFinished() }
             passOn()
@@ -403,12 +411,7 @@ extension ChatSession: CallObserver {
         guard let refusal else { return upstreamFinished() }
         let error = worker.translate(refusal.head, refusal.body, candidate)
         failure = error
-        let isClients = error.status < 500
-        if error.status == 502 || error.status == 503 {
-            happened(.attemptFailed(.upstreamFailed, another: !others.isEmpty))
-        } else {
-            happened(.upstreamFailed(isClients ? .upstreamRefused : .upstreamFailed))
-        }
+        happened(.answered(status: refusal.head.status, error, another: !others.isEmpty))
     }
 
     func call(_ call: Call, failed callFailure: CallFailure) {

@@ -77,6 +77,8 @@ final class Probe {
         timer = Timer(on: pool.loop) { [unowned self] in start() }
     }
 
+    deinit { fetch?.cancel() }
+
     /// Asks again after a while.
     func again(after interval: Duration) { timer?.arm(after: interval) }
 
@@ -118,7 +120,8 @@ final class Probe {
         } catch { return error.message }
     }
 
-    private static func kind(server: String?, _ status: Int, _ body: [UInt8]) -> BackendKind {
+    /// Which kind answers so to the question for its version.
+    static func kind(server: String?, _ status: Int, _ body: [UInt8]) -> BackendKind {
         if server?.hasPrefix("llama.cpp") == true { return .llamaServer }
         // A body that is not JSON is not Ollama's.
         if status == 200, (try? JSONText(body))?["version"] != nil { return .ollama }

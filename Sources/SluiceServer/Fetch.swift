@@ -13,7 +13,7 @@ enum FetchResult {
     case failed(String)
 }
 
-/// Asks one thing and calls back once. Released, it asks no longer.
+/// Asks one thing and calls back once, unless it is cancelled before. Its call holds it until then.
 final class Fetch: CallObserver {
     /// Lists of models of a large Ollama take some hundred kilobytes.
     private static let bodyLimit = 8 << 20
@@ -57,12 +57,17 @@ final class Fetch: CallObserver {
 
     func call(_ call: Call, failed failure: CallFailure) { finish(.failed(failure.words)) }
 
-    private func finish(_ result: FetchResult) {
-        guard let completion else { return }
-        self.completion = nil
+    /// Asks no longer; the completion is not called.
+    func cancel() {
+        completion = nil
         call?.cancel()
         deadline?.cancel()
-        completion(result)
+    }
+
+    private func finish(_ result: FetchResult) {
+        let completion = completion
+        cancel()
+        completion?(result)
     }
 }
 

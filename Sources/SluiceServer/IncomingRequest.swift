@@ -61,17 +61,22 @@ struct RequestIDs {
     }
 }
 
-/// A `traceparent` of the form that W3C Trace Context section 3.2 prescribes, or nothing.
-private func validTraceparent(_ text: String) -> String? {
+/// A `traceparent` of the form that W3C Trace Context (section 3.2) prescribes, or nothing. One
+/// that is wrong is dropped, as it wants, so that it cannot spoil the upstream's traces.
+func validTraceparent(_ text: String) -> String? {
     let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count >= 4, parts[0].utf8.count == 2, parts[1].utf8.count == 32,
-        parts[2].utf8.count == 16, parts[3].utf8.count == 2, text.utf8.count <= 256
+    guard parts.count >= 4, parts[..<4].map(\.utf8.count) == [2, 32, 16, 2],
+        text.utf8.count <= 256
     else { return nil }
     let isFit = text.utf8.allSatisfy { byte in
         byte == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
             || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
     }
-    return isFit ? text : nil
+    // Later versions may say more than the first one did; ids of zeros alone are no ids.
+    guard isFit, parts[0] != "ff", parts[0] != "00" || parts.count == 4,
+        parts[1].contains(where: { $0 != "0" }), parts[2].contains(where: { $0 != "0" })
+    else { return nil }
+    return text
 }
 
 extension Instant {

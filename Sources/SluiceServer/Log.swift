@@ -16,12 +16,15 @@ enum Clock {
 /// Where lines go. Each line is one write, so lines of several workers do not mix.
 struct Log: Sendable {
     let settings: LogSettings
-    /// The descriptor lines go to.
-    let descriptor: Int32
+    /// Takes each line, its line break included.
+    let put: @Sendable (String) -> Void
 
-    init(_ settings: LogSettings, descriptor: Int32 = STDERR_FILENO) {
+    init(
+        _ settings: LogSettings,
+        put: @escaping @Sendable (String) -> Void = Log.writeToStandardError
+    ) {
         self.settings = settings
-        self.descriptor = descriptor
+        self.put = put
     }
 
     private var now: WallTime {
@@ -49,10 +52,10 @@ struct Log: Sendable {
     }
 
     /// A line that cannot be written has nowhere else to go.
-    func put(_ text: String) {
+    @Sendable static func writeToStandardError(_ text: String) {
         var text = text
         text.withUTF8 { bytes in
-            _ = unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+            _ = unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
         }
     }
 }

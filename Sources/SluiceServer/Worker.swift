@@ -36,7 +36,7 @@ final class Worker {
     private(set) var fleet: Fleet
     private(set) var server: HTTPServer?
     private(set) var mailbox: Mailbox<WorkerMessage>?
-    private var sessions: [ObjectIdentifier: ChatSession] = [:]
+    private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
     private let log: Log
@@ -51,7 +51,7 @@ final class Worker {
         self.log = log
         ids = RequestIDs(seed: seed)
         pool = ConnectionPool(on: loop)
-        access = AccessPolicy(configuration)
+        access = AccessPolicy(configuration, ownHostName: ownHostName())
         fleet = Fleet(configuration, [])
         mailbox = Mailbox(on: loop) { [unowned self] in receive($0) }
         server = HTTPServer(
@@ -87,6 +87,8 @@ final class Worker {
     func close() {
         guard !isClosed else { return }
         isClosed = true
+        // Dropping tells nobody, and every request has its log line.
+        for session in sessions.values { session.cutOff(.shuttingDown) }
         server?.dropAll()
         pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
@@ -102,9 +104,11 @@ final class Worker {
     // MARK: - Requests
 
     private func handle(_ exchange: Exchange) {
-        let incoming = IncomingRequest(
+        var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
-        if let error = access.refuse(exchange) {
+        let caller = Caller(exchange)
+        incoming.record.key = access.key(of: caller)?.name
+        if let error = access.refuse(caller) {
             return refuse(incoming, error)
         }
         answer(incoming)
@@ -138,7 +142,7 @@ final class Worker {
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
         var reply = Answers.reply(error, incoming.identity.id, [])
         reply.fields += fields
-        respond(incoming, reply, ending: .refused)
+        respond(incoming, reply, ending: error.refusalEnding)
     }
 
     /// The answer to what the HTTP layer itself refuses.
@@ -151,7 +155,14 @@ final class Worker {
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
         }
-        return Answers.reply(error, ids.next(), [])
+        // What has no valid head has no method and no path, but it has its line in the log.
+        var record = RequestRecord(
+            id: ids.next(), method: "-", path: "-",
+            ending: error.code == .requestTimeout ? .requestTimeout : .refused,
+            totalMilliseconds: 0)
+        record.status = error.status
+        log.write(record)
+        return Answers.reply(error, record.id, [])
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
@@ -216,7 +227,9 @@ final class Worker {
                     .upstreamProtocol,
                     "The backend '\(name)' sent more than \(limit) bytes in one piece.")
             )
-        case .reported(let json): return (.upstreamFailed, reported(json, name))
+        case .reported(let json):
+            let error = reported(json, name)
+            return (error.upstreamEnding, error)
         }
     }
 
@@ -274,7 +287,7 @@ final class Worker {
 
 extension HTTPServer.Options {
     /// The transport's share of the configuration.
-    fileprivate init(_ configuration: Configuration) {
+    init(_ configuration: Configuration) {
         let (limits, timeouts) = (configuration.limits, configuration.timeouts)
         self.init(
             limits: RequestLimits(

@@ -31,7 +31,6 @@ enum Project {
     }()
 
     static let swiftFiles = files.filter { $0.path.hasSuffix(".swift") && $0.isSource }
-    static let sources = swiftFiles.filter { $0.path.hasPrefix("Sources/") }
 
     static func file(_ path: String) throws -> ProjectFile {
         guard let file = files.first(where: { $0.path == path }) else {

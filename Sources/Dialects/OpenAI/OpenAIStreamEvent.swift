@@ -57,7 +57,8 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         }
     }
 
-    /// Writes an event without choices, in the place of the upstream's usage chunk, with `usage` in the place of its own.
+    /// Writes an event without choices, in the place of the upstream's usage chunk, with `usage` in
+    /// the place of its own.
     func writeUsage(_ usage: [UInt8], _ identity: StreamIdentity, into bytes: inout [UInt8]) {
         write(identity, withExtras: true, into: &bytes) { bytes in
             bytes.append("[]")
@@ -114,8 +115,8 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         bytes.append(UInt8(ascii: ","))
     }
 
-    /// Writes the choice after the pattern of the upstream's own, whose other members (`stop_reason`
-    /// of vLLM, for one) come along once.
+    /// Writes the choice after the pattern of the upstream's own, whose other members
+    /// (`stop_reason` of vLLM, for one) come along once.
     private func writeChoice(_ piece: ChunkPiece, into bytes: inout [UInt8]) {
         var missing = ["index", "delta", "finish_reason"]
         bytes.append(UInt8(ascii: "{"))

@@ -164,7 +164,8 @@ private struct TemplateReader {
         return put(event, key, value, &output)
     }
 
-    /// Reads the one choice. A finish, or a state that plain text could disturb, is not for this way.
+    /// Reads the one choice. A finish, or a state that plain text could disturb, is not for this
+    /// way.
     private mutating func readChoices(
         _ event: Span<UInt8>, _ writer: StreamWriter, _ head: inout [UInt8], _ tail: inout [UInt8]
     ) throws(JSONError) -> Bool {

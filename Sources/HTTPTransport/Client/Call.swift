@@ -136,8 +136,8 @@ public struct CallTarget: Sendable {
     /// Closes the connection. The observer hears nothing more.
     public func cancel() { close() }
 
-    /// Says that the observer has all it wants; it hears nothing more. What is left of the answer is
-    /// read over, within bounds, so that the connection can serve another call.
+    /// Says that the observer has all it wants; it hears nothing more. What is left of the answer
+    /// is read over, within bounds, so that the connection can serve another call.
     public func release() {
         guard case .exchanging = state, pieces.isEmpty, poolKey != nil else { return cancel() }
         observer = nil

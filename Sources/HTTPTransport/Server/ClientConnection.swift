@@ -257,6 +257,9 @@ internal import Glibc
         unsafe write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    /// Whether this answer is the connection's last whatever the client wants.
+    var isDraining: Bool { server.isDraining }
+
     /// Bytes that the client has not taken yet.
     var unsentBytes: Int {
         guard let output = unsafe bufferevent_get_output(stream) else { return 0 }
@@ -265,6 +268,7 @@ internal import Glibc
 
     private func waitForRoom() {
         if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
+            heldAtStall = socket?.unacknowledgedBytes ?? 0
             stallDeadline = server.loop.now + stall
             armDeadlineTimer()
         }
@@ -391,6 +395,17 @@ internal import Glibc
         armDeadlineTimer()
     }
 
+    /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A client that has
+    /// taken less than that is slow, not stalled: so what counts is what the kernel still holds.
+    private func lookAtStall(_ now: Instant) {
+        let held = socket?.unacknowledgedBytes ?? 0
+        guard held < heldAtStall else { return leave { $0.clientStalled() } }
+        heldAtStall = held
+        stallDeadline = server.options.deadlines.clientStall.map { now + $0 }
+        armDeadlineTimer()
+    }
+    private var heldAtStall = Int.max
+
     private var nextDeadline: Instant? {
         [deadline, requestDeadline, stallDeadline].compactMap { $0 }.min()
     }
@@ -410,7 +425,7 @@ internal import Glibc
         guard let next = nextDeadline else { return }
         let now = server.loop.now
         guard next <= now else { return armDeadlineTimer() }
-        if let stall = stallDeadline, stall <= now { return leave { $0.clientStalled() } }
+        if let stall = stallDeadline, stall <= now { return lookAtStall(now) }
         switch phase {
         case .reading where parser.isIdle: drop()
         case .reading: refuse(.request(parser.isReadingHead ? .headTimedOut : .bodyTimedOut))

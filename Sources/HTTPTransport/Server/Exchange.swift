@@ -106,7 +106,7 @@ public protocol ExchangeObserver: AnyObject {
     /// Gives the whole answer. A HEAD request gets its head only.
     public func respond(_ reply: Reply, closing: Bool = false) {
         guard case .awaitingReply = state else { return }
-        if closing { keepsConnection = false }
+        if closing || connection.isDraining { keepsConnection = false }
         state = .complete(streamed: false)
         addFields(reply.fields)
         // RFC 9110, section 8.6: none with 204. evhttp adds none where no body belongs.
@@ -128,7 +128,7 @@ public protocol ExchangeObserver: AnyObject {
     public func startStream(_ fields: [Reply.HeaderLine]) {
         guard case .awaitingReply = state else { return }
         state = .streaming
-        if isHTTP10 { keepsConnection = false }
+        if isHTTP10 || connection.isDraining { keepsConnection = false }
         addFields(fields)
         // For HTTP/1.0 evhttp leaves framing out; afterwards it must not notice, or it would close
         // the socket's number.

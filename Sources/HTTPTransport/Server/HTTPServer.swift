@@ -142,6 +142,9 @@ internal import Glibc
     /// How many connections are open.
     public var connectionCount: Int { connections.count }
 
+    /// How many bytes wait in our memory for clients to take them.
+    public var unsentBytes: Int { connections.values.reduce(0) { $0 + $1.unsentBytes } }
+
     /// Stops accepting, closes idle connections, and closes the others as their answers end.
     public func drain() {
         isDraining = true

@@ -1,0 +1,145 @@
+// What a scenario file says, as values: who does what, in which order, and what must come of it.
+
+/// One scenario.
+struct Scenario {
+    var title = ""
+    /// The endings the log must tell, in its order.
+    var endings: [String] = []
+    /// Why the scenario is known to fail.
+    var expectedFailure: String?
+    var settings = Settings()
+    var steps: [Step] = []
+
+    /// What holds before the first step.
+    struct Settings {
+        /// Lines such as `timeouts.token 50ms`.
+        var options: [(name: String, value: String, line: Int)] = []
+        var upstreams: [Int: UpstreamSettings] = [:]
+    }
+
+    /// One scripted upstream.
+    struct UpstreamSettings {
+        var kind = "llama-server"
+        var models = ["tiny"]
+        var manner = Manner.accepting
+        var isUp = true
+        /// Whether Sluice has to ask what it is.
+        var isDiscovered = false
+        /// Bytes of each write; 0 is all at once.
+        var pieces = 0
+
+        enum Manner { case accepting, refusing, silent }
+    }
+
+    struct Step {
+        var line: Int
+        /// As it stands in the file, for reports.
+        var text: String
+        var action: Action
+    }
+
+    enum Action {
+        case client(Int, ClientStep)
+        case upstream(Int, call: Int?, UpstreamStep)
+        case server(ServerStep)
+        case quiet(Duration)
+        case after([AfterCheck])
+    }
+
+    /// When something must be seen, counted from the last thing that somebody did.
+    struct Window {
+        var notBefore: Duration?
+        var within: Duration?
+    }
+}
+
+/// What a scripted client does or expects.
+enum ClientStep {
+    case connect(smallBuffers: Bool)
+    case request(method: String, target: String, fields: [String], body: [UInt8]?)
+    /// A chat in the usual form; `extra` stands in the object behind its other members.
+    case ask(stream: Bool, extra: String)
+    case send([UInt8], pieces: Int)
+    case drip([UInt8], every: Duration)
+    case close, reset, halfClose, stopReading, readOn
+    case read(Int)
+    /// Asks for /health on the same connection and expects 200.
+    case goOn
+    case sees(ClientSight, Scenario.Window)
+}
+
+/// What a client may be expected to see.
+enum ClientSight {
+    /// The next answer has this status.
+    case status(Int)
+    case field(String, value: String?)
+    case noField(String)
+    /// The text stands in the body, behind what was seen before.
+    case text(String)
+    /// The text does not stand in the body, which is whole.
+    case noText(String)
+    case json(path: String, value: String)
+    case noJSON(path: String)
+    /// The events of the whole stream, in the words of `EventWords`.
+    case events(String)
+    case errorEvent(String)
+    case endOfBody
+    /// The body stops without its end.
+    case cutBody
+    case closed
+    case reset
+    /// Every numbered event of a flood, in order.
+    case wholeFlood
+}
+
+/// What a scripted upstream does or expects.
+enum UpstreamStep {
+    case head(status: Int, type: String, fields: [String])
+    case reply(status: Int, fields: [String], body: [UInt8])
+    case chunk([UInt8])
+    case send([UInt8])
+    /// One event in the dialect of the upstream.
+    case event(String)
+    case answer, end, close, reset, halfClose, stopReading, readOn
+    case says(String)
+    case thinks(String)
+    case finish(String)
+    case flood(Int)
+    case sees(UpstreamSight, Scenario.Window)
+}
+
+/// What an upstream may be expected to see.
+enum UpstreamSight {
+    case request(method: String, target: String)
+    case json(path: String, value: String)
+    case noJSON(path: String)
+    case field(String, value: String?)
+    case noField(String)
+    case closed
+    /// Sluice reads no more: the flood stands still before its end.
+    case heldUp
+    /// How many requests or connections there were so far.
+    case requests(Int)
+    case connections(Int)
+    /// The flood is wholly sent.
+    case floodSent
+}
+
+/// What is done to the server itself.
+enum ServerStep {
+    case drain, stopSessions
+    /// Discovery has found every upstream.
+    case knowsUpstreams
+    case holdsUnsent(atMost: Int)
+    case holdsBodies(atMost: Int)
+}
+
+/// What must hold when everything is over.
+enum AfterCheck {
+    /// Descriptors and memory are looked at in any case.
+    case nothingLeft
+    case endings([String])
+    case noRetry
+    case log(String)
+    case notInLog(String)
+}
