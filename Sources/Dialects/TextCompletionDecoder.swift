@@ -3,28 +3,26 @@
 public import Chat
 internal import Framing
 
-/// Turns the body of an upstream's answer into what the client gets.
+/// Turns the body of an upstream's answer into what the client gets; see `StreamDecoder`, which keeps
+/// the same promises for chats.
 ///
-/// The bytes come as the network cut them. When a call throws, everything valid before the bad
-/// frame is already in the sink; the decoder is then spent. Nothing throws once the answer is
-/// complete: what an upstream does after that is its own affair.
+/// Getters are mutating so that a decoder behind this protocol is read where it lies: a plain getter
+/// would copy it, with all its buffers' counts, for each question.
 public protocol AnswerDecoder: Sendable {
     /// Upstream data events seen so far. Comments do not count.
-    var dataEvents: Int { get }
+    var dataEvents: Int { mutating get }
     /// Whether the answer is complete, however the connection ends.
-    var isAnswerComplete: Bool { get }
+    var isAnswerComplete: Bool { mutating get }
     /// Whether the end was written to the sink. Bytes after that are ignored.
-    var isDone: Bool { get }
+    var isDone: Bool { mutating get }
     /// Tokens of the prompt and of the answer, as far as the upstream has told.
-    var usage: (promptTokens: Int, completionTokens: Int)? { get }
+    var usage: (promptTokens: Int, completionTokens: Int)? { mutating get }
     /// Takes the next bytes of the upstream's body.
     mutating func feed(_ bytes: Span<UInt8>, into sink: inout ChunkSink) throws(DialectError)
     /// The upstream's body ended, or its connection broke: writes what completes a complete answer,
     /// or throws `.endedEarly`.
     mutating func finish(into sink: inout ChunkSink) throws(DialectError)
 }
-
-extension StreamDecoder: AnswerDecoder {}
 
 /// Turns the body of an upstream's streamed text completion into the one normalised stream.
 public struct TextCompletionDecoder: AnswerDecoder {

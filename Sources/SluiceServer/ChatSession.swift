@@ -41,7 +41,7 @@ final class ChatSession {
     private var isTakingTurns = false
 
     private var call: Call?
-    private var decoder: any AnswerDecoder
+    private var decoder: SessionDecoder
     private var assembler: (any AnswerAssembler)?
     /// An answer that is no stream: its head, and its body as far as it is of use.
     private var refusal: (head: ResponseHead, body: [UInt8])?
