@@ -232,7 +232,7 @@ final class Worker {
                 .upstreamProtocol,
                 APIError(
                     .upstreamProtocol,
-                    "The backend '\(name)' sent an event of more than \(limit) bytes.")
+                    "The backend '\(name)' sent more than \(limit) bytes in one piece.")
             )
         case .reported(let json):
             let error = reported(json, name)
