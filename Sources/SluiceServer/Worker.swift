@@ -60,6 +60,13 @@ final class Worker {
             handler: { [unowned self] in handle($0) })
     }
 
+    /// Reads certificate and key; connections made from now on are secured with them.
+    func loadCertificate() throws(TLSError) {
+        server?.tls = try configuration.tls.map { files throws(TLSError) in
+            try TLSContext(certificate: files.certificate, key: files.key)
+        }
+    }
+
     /// Listens on one more address; says which, with its port.
     @discardableResult
     func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
@@ -227,7 +234,7 @@ final class Worker {
                 .upstreamProtocol,
                 APIError(
                     .upstreamProtocol,
-                    "The backend '\(name)' sent an event of more than \(limit) bytes.")
+                    "The backend '\(name)' sent more than \(limit) bytes in one piece.")
             )
         case .reported(let json):
             let error = reported(json, name)
