@@ -70,9 +70,8 @@ public struct Metrics: Sendable {
 
     /// A request has ended; each is counted once.
     public mutating func requestEnded(_ record: RequestRecord) {
-        // Without a backend the name is only what a client said.
         let place = place(
-            model: record.backend == nil ? nil : record.model, backend: record.backend)
+            model: record.isForKnownModel ? record.model : nil, backend: record.backend)
         guard let ending = Ending.allCases.firstIndex(of: record.ending) else { return }
         series[place].endings[ending] &+= 1
         guard record.backend != nil else { return }
@@ -137,6 +136,20 @@ public struct Metrics: Sendable {
     /// All endings of all series: the requests that have ended.
     public var ended: UInt64 {
         series.reduce(0) { $1.endings.reduce($0, &+) }
+    }
+}
+
+extension RequestRecord {
+    /// Whether the model was found; before that, its name is only what a client said.
+    fileprivate var isForKnownModel: Bool {
+        switch ending {
+        case .refused, .shuttingDown, .requestTimeout, .internal: backend != nil
+        case .completed, .clientLeft, .clientStalled, .stoppedByOperator, .queueFull,
+            .upstreamRefused, .upstreamUnreachable, .upstreamFailed, .upstreamClosed,
+            .upstreamProtocol, .connectTimeout, .queueTimeout, .firstTokenTimeout, .tokenTimeout,
+            .totalTimeout:
+            true
+        }
     }
 }
 

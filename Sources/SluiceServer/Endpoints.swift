@@ -15,6 +15,7 @@ enum Endpoint: Equatable {
     case health
     case ready
     case about
+    case metrics
 
     /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a
     /// trailing slash is not.
@@ -23,6 +24,7 @@ enum Endpoint: Equatable {
         case "/": self = .about
         case "/health": self = .health
         case "/ready": self = .ready
+        case "/metrics": self = .metrics
         case "/v1/chat/completions", "/chat/completions": self = .chatCompletions
         case "/v1/models", "/models": self = .models
         default:
@@ -41,7 +43,7 @@ enum Endpoint: Equatable {
     var methods: [Method] {
         switch self {
         case .chatCompletions: [.post]
-        case .models, .model, .health, .ready, .about: [.get, .head]
+        case .models, .model, .health, .ready, .about, .metrics: [.get, .head]
         }
     }
 }
@@ -109,6 +111,7 @@ extension Worker {
         case .chatCompletions: chat(incoming)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
+        case .metrics: respondWithMetrics(incoming)
         case .health: respondJSON(incoming, 200, #"{"status":"ok"}"#)
         case .ready:
             let isReady = !isDraining && fleet.backends.contains(where: \.isUp)

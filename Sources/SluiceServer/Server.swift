@@ -4,6 +4,7 @@ public import Configuration
 internal import EventLoop
 internal import Glibc
 internal import HTTPTransport
+internal import Observability
 internal import Synchronization
 
 /// Why the server could not start.
@@ -54,6 +55,7 @@ public final class Server {
     /// Runs until a signal ends it. Throws if it cannot begin.
     public func run() throws(StartError) {
         raiseDescriptorLimit()
+        _ = ProcessFigures.start
         reports = Mailbox(on: loop) { [unowned self] in take($0) }
         try startLeader()
         try startFollowers()
@@ -126,11 +128,19 @@ public final class Server {
             followers[number - 1].mailbox = mailbox
             mailbox.send(.fleet(Fleet(configuration, known)))
             if isDraining { mailbox.send(.drain) }
+            introduceWorkers()
         case .failed(let message):
             log.write(.error, "a worker could not start: \(message)")
             workerClosed()
         case .ended: workerClosed()
         }
+    }
+
+    /// Tells the workers of each other, once all of them are there.
+    private func introduceWorkers() {
+        let others = followers.compactMap(\.mailbox)
+        guard let first = leader?.mailbox?.address, others.count == followers.count else { return }
+        tellAll(.talk(.colleagues([first] + others)))
     }
 
     private var closedWorkers = 0

@@ -20,6 +20,8 @@ enum WorkerMessage: Sendable {
     case stopSessions
     /// End at once.
     case stop
+    /// What another worker says.
+    case talk(WorkerTalk)
 }
 
 /// One event loop and everything on it. Workers share nothing: they get immutable values by mail.
@@ -39,7 +41,9 @@ final class Worker {
     private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
-    private let log: Log
+    let log: Log
+    /// What is counted here.
+    var meter = Meter()
     let access: AccessPolicy
     /// Called once everything is closed.
     var hasClosed: () -> Void = {}
@@ -80,6 +84,7 @@ final class Worker {
             }
             loop.afterThisTurn { [self] in close() }
         case .stop: close()
+        case .talk(let talk): hear(talk)
         }
     }
 
@@ -89,6 +94,7 @@ final class Worker {
         isClosed = true
         // Dropping tells nobody, and every request has its log line.
         for session in sessions.values { session.cutOff(.shuttingDown) }
+        giveUpScrapes()
         server?.dropAll()
         pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
@@ -104,6 +110,7 @@ final class Worker {
     // MARK: - Requests
 
     private func handle(_ exchange: Exchange) {
+        meter.metrics.requestArrived()
         var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange)
@@ -121,7 +128,7 @@ final class Worker {
 
     func ended(_ session: ChatSession) {
         sessions[ObjectIdentifier(session)] = nil
-        log.write(session.record)
+        finished(session.record)
         // The session may be in the middle of a callback of its own.
         loop.afterThisTurn { _ = session }
         stopIfDone()
@@ -136,7 +143,7 @@ final class Worker {
         record.ending = ending
         record.totalMilliseconds = incoming.began.milliseconds(to: loop.now)
         incoming.exchange.respond(reply)
-        log.write(record)
+        finished(record)
     }
 
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
@@ -161,7 +168,8 @@ final class Worker {
             ending: error.code == .requestTimeout ? .requestTimeout : .refused,
             totalMilliseconds: 0)
         record.status = error.status
-        log.write(record)
+        meter.metrics.requestArrived()
+        finished(record)
         return Answers.reply(error, record.id, [])
     }
 

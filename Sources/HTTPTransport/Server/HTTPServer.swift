@@ -81,7 +81,7 @@ internal import Glibc
     /// Makes the answer to a refusal, so that it has the same shape as every other error.
     let refusalReply: (Refusal) -> Reply
     /// How many bytes of request bodies are held now.
-    var bodyBytes = 0
+    public internal(set) var bodyBytes = 0
 
     private let http: OpaquePointer
     private var listeners: [Listener] = []
