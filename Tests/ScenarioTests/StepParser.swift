@@ -119,7 +119,8 @@ func upstreamStep(_ words: inout Words, _ more: [String]) throws(ScenarioError) 
     throw words.fail("'upstream \(words.rest)' is not understood")
 }
 
-/// `200 text/event-stream` is a head with chunks to come; `503 {"error":…}` or `204` is a whole answer.
+/// `200 text/event-stream` is a head with chunks to come; `503 {"error":…}` or `204` is a whole
+/// answer.
 private func upstreamAnswer(
     _ status: Int, _ words: inout Words, _ more: [String]
 ) throws(ScenarioError) -> UpstreamStep {

@@ -5,8 +5,8 @@ import Glibc
 
 @testable import HTTPTransport
 
-/// A scripted end of a connection. It reads as fast as it can unless it is told not to, notes when things came, and
-/// sends what is put into it whenever the socket takes it.
+/// A scripted end of a connection. It reads as fast as it can unless it is told not to, notes when
+/// things came, and sends what is put into it whenever the socket takes it.
 final class Wire {
     /// How the other side has ended the connection.
     enum End: Equatable { case closed, reset }
@@ -46,7 +46,8 @@ final class Wire {
         reading?.start()
     }
 
-    /// Connects to an address. With `smallBuffers` the kernel holds little for a reader that does not read.
+    /// Connects to an address. With `smallBuffers` the kernel holds little for a reader that does
+    /// not read.
     convenience init(
         on loop: Loop, to address: SocketAddress, smallBuffers: Bool = false
     ) throws(SocketError) {
@@ -184,7 +185,8 @@ final class Wire {
     }
 }
 
-/// A listening socket of a script. Nobody accepts from it but `accepted`, and only while it is open.
+/// A listening socket of a script. Nobody accepts from it but `accepted`, and only while it is
+/// open.
 final class Door {
     /// Where it listens: 127.0.0.1 and a port of the system's choice.
     let address: SocketAddress
@@ -222,7 +224,8 @@ final class Door {
             watch?.start()
         }
         socket = consume made
-        // A queue of length 0 holds one connection; what comes after it waits for its SYN to be answered.
+        // A queue of length 0 holds one connection; what comes after it waits for its SYN to be
+        // answered.
         if manner == .silent { fillers = [try Wire(on: loop, to: address)] }
     }
 

@@ -95,7 +95,8 @@ import Testing
 }
 
 extension StringProtocol {
-    /// Whether a path that begins with this folder is in it; as a part of a longer path it does not count.
+    /// Whether a path that begins with this folder is in it; as a part of a longer path it does not
+    /// count.
     func hasPath(_ folder: String) -> Bool {
         guard let found = firstRange(of: folder) else { return false }
         let before = self[..<found.lowerBound].last
