@@ -310,6 +310,7 @@ final class ChatSession {
         letUpstreamGo { $0.cancel() }
         exchange.observer = nil
         record.ending = ending
+        record.events = decoder.dataEvents
         record.promptTokens = decoder.usage?.promptTokens
         record.completionTokens = decoder.usage?.completionTokens
         record.totalMilliseconds = began.milliseconds(to: worker.loop.now)

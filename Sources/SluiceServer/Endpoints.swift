@@ -108,7 +108,7 @@ extension Worker {
 
     private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
         switch endpoint {
-        case .chatCompletions: chat(incoming)
+        case .chatCompletions: withinLimits(incoming) { [unowned self] in chat($0) }
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .metrics: respondWithMetrics(incoming)
@@ -152,7 +152,7 @@ extension Worker {
 
     private func respondWithModels(_ incoming: IncomingRequest) {
         var json: [UInt8] = Array(#"{"object":"list","data":["#.utf8)
-        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.exchange) }
+        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.key) }
         for (position, model) in models.enumerated() {
             if position > 0 { json.append(UInt8(ascii: ",")) }
             append(model, to: &json)
@@ -162,7 +162,7 @@ extension Worker {
     }
 
     private func respondWithModel(_ incoming: IncomingRequest, _ id: String) {
-        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.exchange) }
+        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.key) }
         let found = models.first { $0.id == id } ?? models.first { $0.id == id + ":latest" }
         guard let found else {
             return refuse(
@@ -176,7 +176,7 @@ extension Worker {
     /// Names that look like `id`, of those the caller may know of.
     func nearestModels(_ id: String, _ incoming: IncomingRequest) -> [String] {
         guard case .unknownModel(_, let nearest) = fleet.routes.resolve(id) else { return [] }
-        return nearest.filter { access.allows(model: $0, for: incoming.exchange) }
+        return nearest.filter { access.allows(model: $0, for: incoming.key) }
     }
 
     /// OpenAI's model object. `created` must be there; 0 where no backend tells.

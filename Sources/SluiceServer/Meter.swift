@@ -4,6 +4,7 @@ internal import EventLoop
 internal import HTTPTransport
 internal import Observability
 internal import Relay
+internal import Routing
 
 /// What workers say to each other. Each has its own thread, so all of it is values.
 enum WorkerTalk: Sendable {
@@ -13,6 +14,12 @@ enum WorkerTalk: Sendable {
     case measure(scrape: Int, for: Mailbox<WorkerMessage>.Address)
     /// A worker's share of what was asked for.
     case measured(scrape: Int, MeterShare)
+    /// May a request of this key go on? Only the leading worker is asked.
+    case admit(question: Int, key: Int, for: Mailbox<WorkerMessage>.Address?)
+    /// The answer; no refusal means yes, and then the request has to be released.
+    case decided(question: Int, key: Int, KeyQuota.Refusal?)
+    /// A request of this key has ended and used so many tokens.
+    case release(key: Int, tokens: Int)
 }
 
 /// One worker's share of an answer of /metrics.
@@ -52,6 +59,7 @@ extension Worker {
     func finished(_ record: RequestRecord) {
         meter.metrics.requestEnded(record)
         log.write(record)
+        release(key: record.admittedKey, tokens: record.tokens)
     }
 
     /// The first event of an answer is here.
@@ -68,7 +76,8 @@ extension Worker {
         gauges.connections = server?.connectionCount ?? 0
         gauges.bodyBytes = server?.bodyBytes ?? 0
         gauges.unsentBytes = server?.unsentBytes ?? 0
-        return MeterShare(metrics: meter.metrics, gauges: gauges)
+        return MeterShare(
+            metrics: meter.metrics, gauges: gauges, keys: ledger?.figures ?? [])
     }
 
     // MARK: - Answering
@@ -96,7 +105,10 @@ extension Worker {
     /// What another worker says.
     func hear(_ talk: WorkerTalk) {
         switch talk {
-        case .colleagues(let all): meter.colleagues = all
+        case .colleagues(let all):
+            meter.colleagues = all
+            for talk in unsent { all[0].send(.talk(talk)) }
+            unsent = []
         case .measure(let scrape, let asking):
             asking.send(.talk(.measured(scrape: scrape, share)))
         case .measured(let number, let share):
@@ -107,6 +119,13 @@ extension Worker {
             scrape.missing -= 1
             meter.scrapes[number] = scrape
             if scrape.missing == 0 { finishScrape(number) }
+        case .admit(let question, let key, let asking):
+            guard let ledger else { return }
+            asking?.send(
+                .talk(.decided(question: question, key: key, ledger.admit(key))))
+        case .decided(let question, let key, let refusal):
+            decided(question: question, key: key, refusal)
+        case .release(let key, let tokens): ledger?.release(key, tokens: tokens)
         }
     }
 
@@ -117,8 +136,9 @@ extension Worker {
         respond(scrape.incoming, with: scrape.report)
     }
 
-    /// Scrapes that wait when everything is closed have their lines, too.
-    func giveUpScrapes() {
+    /// Requests that wait for other workers when everything is closed have their lines, too.
+    func giveUpWaiting() {
+        for question in questions.keys { drop(question: question, .shuttingDown) }
         for scrape in meter.scrapes.values {
             var record = scrape.incoming.record
             record.ending = .shuttingDown

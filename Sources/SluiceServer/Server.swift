@@ -67,6 +67,9 @@ public final class Server {
         discovery?.start()
         loop.run()
         for follower in followers { follower.thread.join() }
+        // The last of their mail.
+        loop.runReady()
+        leader.ledger?.close(log)
     }
 
     // MARK: - Workers
@@ -75,6 +78,9 @@ public final class Server {
         let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
+        if !configuration.keys.isEmpty {
+            worker.ledger = try KeyLedger(configuration, on: loop, log: log)
+        }
         for address in configuration.listen {
             do throws(SocketError) {
                 for candidate in try Self.socketAddresses(of: address) {

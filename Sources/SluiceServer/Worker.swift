@@ -44,6 +44,12 @@ final class Worker {
     let log: Log
     /// What is counted here.
     var meter = Meter()
+    /// What all keys have used; the leading worker has it.
+    var ledger: KeyLedger?
+    /// Requests that wait for the leading worker's word on their key, and mail it cannot get yet.
+    var questions: [Int: KeyQuestion] = [:]
+    var lastQuestion = 0
+    var unsent: [WorkerTalk] = []
     let access: AccessPolicy
     /// Called once everything is closed.
     var hasClosed: () -> Void = {}
@@ -94,7 +100,7 @@ final class Worker {
         isClosed = true
         // Dropping tells nobody, and every request has its log line.
         for session in sessions.values { session.cutOff(.shuttingDown) }
-        giveUpScrapes()
+        giveUpWaiting()
         server?.dropAll()
         pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
@@ -114,7 +120,8 @@ final class Worker {
         var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange)
-        incoming.record.key = access.key(of: caller)?.name
+        incoming.key = access.key(of: caller)
+        incoming.record.key = incoming.key.map { configuration.keys[$0].name }
         if let error = access.refuse(caller) {
             return refuse(incoming, error)
         }
