@@ -103,7 +103,10 @@ public struct Metrics: Sendable {
     public mutating func eventsArrived(_ events: Int, _ pace: inout TokenPace, now: Int64) {
         defer { pace.last = now }
         guard pace.series >= 0, pace.last > 0, events > 0 else { return }
-        series[pace.series].perToken.observe((now &- pace.last) / Int64(events), times: events)
+        let gap = now &- pace.last
+        // One event in a read is the rule, and a division costs as much as all the rest.
+        let share = events == 1 ? gap : gap / Int64(events)
+        series[pace.series].perToken.observe(share, times: events)
     }
 
     private mutating func place(model: String?, backend: String?) -> Int {
