@@ -60,8 +60,8 @@ public struct StreamDecoder: Sendable {
         guard !isDone else { return }
         do throws(DialectError) {
             switch dialect {
-            case .openAI: try Self.feed(&events, &openAI, bytes, &sink)
-            case .ollama: try Self.feed(&records, &ollama, bytes, &sink)
+            case .openAI: try openAI.feed(bytes, through: &events, into: &sink)
+            case .ollama: try ollama.feed(bytes, through: &records, into: &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -75,10 +75,10 @@ public struct StreamDecoder: Sendable {
         do throws(DialectError) {
             switch dialect {
             case .openAI:
-                try Self.finish(&events, &openAI, &sink)
+                try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
-                try Self.finish(&records, &ollama, &sink)
+                try ollama.takeRest(of: &records, into: &sink)
                 try ollama.finish(into: &sink)
             }
         } catch {
@@ -110,58 +110,6 @@ public struct StreamDecoder: Sendable {
         switch dialect {
         case .openAI: try openAI.finish(into: &sink)
         case .ollama: try ollama.finish(into: &sink)
-        }
-    }
-
-    // The parts are passed one by one: a closure that captured `self` would overlap with the
-    // decoder that calls it.
-    private static func feed(
-        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ bytes: Span<UInt8>,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.feed(bytes) { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func feed(
-        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ bytes: Span<UInt8>,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.feed(bytes) { record throws(DialectError) in
-                try stream.take(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.finish { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.finish { record throws(DialectError) in
-                try stream.takeLast(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
         }
     }
 }

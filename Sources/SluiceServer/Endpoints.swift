@@ -10,6 +10,8 @@ internal import Routing
 /// What a path leads to.
 enum Endpoint: Equatable {
     case chatCompletions
+    case completions
+    case embeddings
     case models
     case model(String)
     case health
@@ -26,6 +28,8 @@ enum Endpoint: Equatable {
         case "/ready": self = .ready
         case "/metrics": self = .metrics
         case "/v1/chat/completions", "/chat/completions": self = .chatCompletions
+        case "/v1/completions", "/completions": self = .completions
+        case "/v1/embeddings", "/embeddings": self = .embeddings
         case "/v1/models", "/models": self = .models
         default:
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
@@ -42,7 +46,7 @@ enum Endpoint: Equatable {
     /// What it may be asked with; HEAD goes where GET does.
     var methods: [Method] {
         switch self {
-        case .chatCompletions: [.post]
+        case .chatCompletions, .completions, .embeddings: [.post]
         case .models, .model, .health, .ready, .about, .metrics: [.get, .head]
         }
     }
@@ -103,12 +107,16 @@ extension Worker {
                     "\(incoming.path) does not take \(method.rawValue), but \(allowed)."),
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
-        answer(incoming, at: endpoint)
+        // What is posted goes to a model: that is what the limits of keys are for.
+        guard endpoint.methods.contains(.post) else { return answer(incoming, at: endpoint) }
+        withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 
     private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
         switch endpoint {
-        case .chatCompletions: withinLimits(incoming) { [unowned self] in chat($0) }
+        case .chatCompletions: chat(incoming)
+        case .completions: complete(incoming)
+        case .embeddings: embed(incoming)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .metrics: respondWithMetrics(incoming)

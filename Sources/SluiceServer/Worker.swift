@@ -70,12 +70,22 @@ final class Worker {
             handler: { [unowned self] in handle($0) })
     }
 
+    /// Reads certificate and key; connections made from now on are secured with them.
+    func loadCertificate() throws(TLSError) {
+        server?.tls = try configuration.tls.map { files throws(TLSError) in
+            try TLSContext(certificate: files.certificate, key: files.key)
+        }
+    }
+
     /// Listens on one more address; says which, with its port.
     @discardableResult
     func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
         guard let server else { return address }
         return try server.listen(on: address, sharesPort: configuration.workers > 1)
     }
+
+    /// Listens on a socket of the service manager's.
+    func listen(on socket: InheritedSocket) throws(SocketError) { try server?.listen(on: socket) }
 
     private func receive(_ message: WorkerMessage) {
         switch message {
@@ -240,7 +250,7 @@ final class Worker {
                 .upstreamProtocol,
                 APIError(
                     .upstreamProtocol,
-                    "The backend '\(name)' sent an event of more than \(limit) bytes.")
+                    "The backend '\(name)' sent more than \(limit) bytes in one piece.")
             )
         case .reported(let json):
             let error = reported(json, name)
