@@ -54,6 +54,7 @@ final class ChatSession {
     private var timerFires: Instant?
     private let began: Instant
     private var dispatched: Instant?
+    private var pace = TokenPace()
     private(set) var record: RequestRecord
 
     init(
@@ -121,6 +122,7 @@ final class ChatSession {
             callUpstream()
         case .pauseUpstream:
             call?.pause()
+            pace.interrupt()
             enter(.paused)
         case .resumeUpstream:
             call?.resume()
@@ -248,6 +250,7 @@ final class ChatSession {
     private func noteFirstEvent() {
         guard record.firstTokenMilliseconds == nil, let dispatched else { return }
         record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        pace = worker.answerBegan(record, dispatched: dispatched)
         happened(.firstEvent)
         enter(.streaming)
     }
@@ -304,6 +307,7 @@ final class ChatSession {
         letUpstreamGo { $0.cancel() }
         exchange.observer = nil
         record.ending = ending
+        record.events = decoder.dataEvents
         record.promptTokens = decoder.usage?.promptTokens
         record.completionTokens = decoder.usage?.completionTokens
         record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
@@ -389,7 +393,10 @@ extension ChatSession: CallObserver {
             return fail(error)
         }
         if decoder.dataEvents != eventsBefore {
-            deadlines.eventArrived(now: worker.loop.now.nanoseconds)
+            let now = worker.loop.now.nanoseconds
+            deadlines.eventArrived(now: now)
+            worker.meter.metrics.eventsArrived(
+                decoder.dataEvents - eventsBefore, &pace, now: now)
             if eventsBefore == 0 { noteFirstEvent() }
         }
         if decoder.isDone {
