@@ -13,6 +13,11 @@ enum Answers {
         [Field("Content-Type", "application/json"), Field("x-request-id", requestID)]
     }
 
+    /// A JSON document.
+    static func json(_ body: [UInt8], _ requestID: String) -> Reply {
+        Reply(status: 200, fields: jsonFields(requestID), body: body)
+    }
+
     /// For the stream of CONTRACT section 2. Proxies in front must neither store nor hold it back.
     static func streamFields(_ requestID: String, backend: String, ignored: [String]) -> [Field] {
         [
