@@ -11,7 +11,7 @@ package struct TextCompletionDelta: Sendable {
     package var position: Int
     package var text: [UInt8] = []
     /// The value of `logprobs`, unless it is missing or null.
-    package var logprobs: JSONBytes?
+    package var logprobs: [UInt8]?
     package var finish: FinishReason?
     /// Whether bytes of cut characters were replaced in the text: see `TextCarry`.
     package var isRepaired = false
@@ -22,9 +22,6 @@ package struct TextCompletionDelta: Sendable {
     }
 }
 
-/// JSON text of one value.
-package typealias JSONBytes = [UInt8]
-
 /// One chunk to be written, less what it has in common with its neighbours.
 package struct TextCompletionPiece: Sendable {
     /// The choice's number.
@@ -33,7 +30,7 @@ package struct TextCompletionPiece: Sendable {
     package var position: Int
     /// Escaped JSON without quotes.
     package var text: [UInt8]
-    package var logprobs: JSONBytes?
+    package var logprobs: [UInt8]?
     package var finish: FinishReason?
     /// Whether this is the event's last chunk: it then carries what else the upstream said.
     package var endsEvent = false
@@ -60,7 +57,7 @@ package protocol TextCompletionEnvelope {
 /// A chunk with nothing in it but what every chunk has.
 package struct PlainTextEnvelope: TextCompletionEnvelope {
     /// For the finish chunk.
-    package var timings: JSONBytes?
+    package var timings: [UInt8]?
     package var overhead = 512
     package var hasExtras: Bool { false }
 

@@ -43,7 +43,7 @@ package struct TextCompletionWriter: Sendable {
 
     /// Takes over what the first event says about the stream. `id` and `fingerprint` are JSON
     /// strings with their quotes. Later calls change nothing: all chunks are to agree.
-    package mutating func settle(id: JSONBytes?, created: Int?, fingerprint: JSONBytes?) {
+    package mutating func settle(id: [UInt8]?, created: Int?, fingerprint: [UInt8]?) {
         guard !hasBegun else { return }
         hasBegun = true
         if let id { identity.id = id }

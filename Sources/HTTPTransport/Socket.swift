@@ -5,6 +5,8 @@ internal import Glibc
 /// An open socket. It is closed when the value goes.
 struct Socket: ~Copyable {
     let descriptor: Int32
+    /// What secures the connection; `nil` for plain text.
+    var tls: TLSSession?
 
     /// What a read or write came to.
     enum Transfer: Equatable {
@@ -12,6 +14,9 @@ struct Socket: ~Copyable {
         case bytes(Int)
         /// Nothing now; the loop tells when to try again.
         case wouldBlock
+        /// Nothing now; to be tried again when the socket can be read. Also writes may want that,
+        /// while TLS shakes hands.
+        case wantsRead
         /// The other side has ended its stream. Reads only.
         case ended
         /// The connection is broken; the number is errno.
@@ -20,7 +25,10 @@ struct Socket: ~Copyable {
 
     init(owning descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        tls?.end()
+        close(descriptor)
+    }
 
     /// A new, non-blocking socket for `address`.
     init(for address: SocketAddress) throws(SocketError) {
@@ -44,11 +52,15 @@ struct Socket: ~Copyable {
     }
 
     /// Says that nothing more will be sent. What was sent before still arrives.
-    borrowing func endSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
+    borrowing func endSending() {
+        tls?.end()
+        _ = shutdown(descriptor, Int32(SHUT_WR))
+    }
 
     /// Reads at most `buffer.count` bytes.
     @inline(__always)
     borrowing func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        if let tls { return unsafe tls.receive(into: buffer) }
         while true {
             let count = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
             if count > 0 { return .bytes(count) }
@@ -64,6 +76,7 @@ struct Socket: ~Copyable {
     /// Writes as many of the bytes as the socket takes now.
     @inline(__always)
     borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+        if let tls { return unsafe tls.send(bytes) }
         while true {
             let count = unsafe Glibc.send(
                 descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))

@@ -19,12 +19,12 @@ enum Answers {
     }
 
     /// For the stream of CONTRACT section 2. Proxies in front must neither store nor hold it back.
-    static func streamFields(_ requestID: String, backend: String, ignored: [String]) -> [Field] {
+    static func streamFields(_ requestID: String) -> [Field] {
         [
             Field("Content-Type", "text/event-stream; charset=utf-8"),
             Field("Cache-Control", "no-cache"), Field("X-Accel-Buffering", "no"),
             Field("x-request-id", requestID),
-        ] + backendFields(backend, ignored)
+        ]
     }
 
     /// Who answered, and what it could not honour.
@@ -88,6 +88,7 @@ extension CallFailure {
         switch error {
         case .failed(_, _, let number): return errorText(number)
         case .unknownHost: return "its host name is not known"
+        case .insecure(_, let reason): return "TLS: \(reason)"
         case .addressInUse: return words
         }
     }

@@ -13,12 +13,12 @@ extension Worker {
     func chat(_ incoming: IncomingRequest) {
         begin(incoming) { (body) throws(APIError) in
             let request = try ChatRequest(reading: body)
-            let plan = try plan(for: request.model, incoming) { target throws(APIError) in
+            var plan = try plan(for: request.model, incoming) { target throws(APIError) in
                 try makeUpstreamRequest(request, for: target)
             }
-            return try ChatSession(self, incoming, AnswerForm(request), plan) { model in
-                prefixes(of: request, model: model)
-            }
+            // Where there is no choice, nothing need be known to choose well.
+            if plan.candidates.count > 1 { plan.prefixes = request.prefixes(model: plan.model) }
+            return try ChatSession(self, incoming, AnswerForm(request), plan)
         }
     }
 
@@ -51,11 +51,14 @@ extension Worker {
         for model: String?, _ incoming: IncomingRequest,
         _ write: @escaping (RequestTarget) throws(APIError) -> UpstreamRequest
     ) throws(APIError) -> RoutePlan {
-        RoutePlan(
-            routes: { [unowned self] () throws(APIError) in try routes(for: model, incoming) },
-            candidates: { [unowned self] (routes) throws(APIError) in
-                try candidates(routes, write)
-            })
+        let find = { [unowned self] () throws(APIError) in try routes(for: model, incoming) }
+        let make = { [unowned self] (routes: [Route]) throws(APIError) in
+            try candidates(routes, write)
+        }
+        let routes = try find()
+        return RoutePlan(
+            model: routes[0].clientModel, routes: routes, candidates: try make(routes), find: find,
+            make: make)
     }
 
     /// Where a request for `model` can go, backends that are down included; at least one.
@@ -120,12 +123,6 @@ extension Worker {
         guard candidates.isEmpty else { return candidates }
         throw firstError ?? APIError(.noBackend, "No backend is up.")
     }
-}
-
-/// The ways to answer one request, found anew whenever it is asked.
-struct RoutePlan {
-    let routes: () throws(APIError) -> [Route]
-    let candidates: ([Route]) throws(APIError) -> [Candidate]
 }
 
 extension RequestTarget {

@@ -16,7 +16,8 @@ extension Worker {
             let plan = try plan(for: request.model, incoming) { target throws(APIError) in
                 try makeUpstreamRequest(request, for: target)
             }
-            return try ChatSession(self, incoming, AnswerForm(request), plan)
+            return try ChatSession(
+                self, incoming, AnswerForm(request, model: plan.model), plan)
         }
     }
 }

@@ -72,8 +72,7 @@ extension FrontDesk {
             "POST", "/api/generate", to: state.settings, bodyLength: body.count,
             accept: "application/json")
         let fetch = Fetch(
-            CallRequest(head: head, body: [.bytes(body)]),
-            to: CallTarget(state.addresses, poolKey: state.poolKey), through: pool,
+            CallRequest(head: head, body: [.bytes(body)]), to: state.target, through: pool,
             within: Self.curePatience
         ) { [unowned self] result in unloaded(place, result) }
         wards[place, default: Ward()].cure = fetch

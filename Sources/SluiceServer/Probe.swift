@@ -96,9 +96,6 @@ final class Probe {
     /// Addresses that are known are used while they are looked up anew, so that a resolver that
     /// hangs makes no backend look dead.
     private func findAddresses(then completion: @escaping (String?) -> Void) {
-        guard state.settings.url.scheme != .https else {
-            return completion("is an https backend, which is not supported yet; use http")
-        }
         if !state.addresses.isEmpty { completion(nil) }
         guard !resolver.isBusy else { return }
         resolver.resolve(state.settings.url) { [unowned self] outcome in
@@ -226,8 +223,7 @@ final class Probe {
         // The previous fetch may be the one whose callback we are in.
         pool.loop.afterThisTurn { _ = previous }
         let fetch = Fetch(
-            request, to: CallTarget(found.addresses, poolKey: state.poolKey), through: pool,
-            within: patience, completion: completion)
+            request, to: found.target, through: pool, within: patience, completion: completion)
         // The completion may replace the fetch, which must be known by then.
         pool.loop.afterThisTurn { fetch.start() }
         return fetch

@@ -66,6 +66,13 @@ final class Worker {
             handler: { [unowned self] in handle($0) })
     }
 
+    /// Reads certificate and key; connections made from now on are secured with them.
+    func loadCertificate() throws(TLSError) {
+        server?.tls = try configuration.tls.map { files throws(TLSError) in
+            try TLSContext(certificate: files.certificate, key: files.key)
+        }
+    }
+
     /// Listens on one more address; says which, with its port.
     @discardableResult
     func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
@@ -98,6 +105,12 @@ final class Worker {
         self.configuration = configuration
         access = AccessPolicy(configuration, ownHostName: ownHostName())
         server?.options = HTTPServer.Options(configuration)
+        pool.forgetAuthorities()
+        do throws(TLSError) {
+            try loadCertificate()
+        } catch {
+            log.write(.error, "the certificate stays the one there was: \(error.message)")
+        }
     }
 
     /// Drops every connection, and tells when that is done.

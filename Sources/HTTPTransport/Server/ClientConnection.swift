@@ -53,6 +53,8 @@ internal import Glibc
     private var requestDeadline: Instant?
     private var stallDeadline: Instant?
     private var isBlocked = false
+    /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
+    private var isSecure = false
 
     init(stream: OpaquePointer, server: HTTPServer) {
         unsafe self.stream = stream
@@ -72,6 +74,10 @@ internal import Glibc
         unsafe bufferevent_setfd(stream, -1)
         socket = Socket(owning: descriptor)
         socket?.sendWithoutDelay()
+        if let tls = server.tls, socket?.localAddress().isUnix == false {
+            socket?.tls = tls.accept(descriptor)
+            isSecure = true
+        }
         deadlineTimer = Timer(on: server.loop) { [unowned self] in deadlinePassed() }
         // Edge-triggered, so that bytes we do not want to read yet cost no wake-ups, and a FIN or
         // RST behind them is still told. One registration serves the connection's whole life.
@@ -87,7 +93,7 @@ internal import Glibc
 
     private func ready(_ seen: Readiness) {
         if seen.contains(.write) { flush() }
-        guard seen.contains(.read) || seen.contains(.closed) else { return }
+        guard isSecure || seen.contains(.read) || seen.contains(.closed) else { return }
         switch phase {
         case .reading: readRequests(seen)
         case .replying(let exchange): readWhileReplying(exchange, seen)
@@ -117,8 +123,8 @@ internal import Glibc
                 server.loop.withScratch(count) { parse($0) }
                 // A short read has emptied the socket; what comes later is a new edge, except for
                 // an end of stream that was seen together with these bytes.
-                if count < Loop.scratchBytes, !seen.contains(.closed) { return }
-            case .wouldBlock: return
+                if count < Loop.scratchBytes, !seen.contains(.closed), !isSecure { return }
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
         }
@@ -196,7 +202,7 @@ internal import Glibc
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
                 server.loop.withScratch(count) { unread.append(bytes: $0) }
-            case .wouldBlock: return
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
         }
@@ -209,7 +215,7 @@ internal import Glibc
         for _ in 0..<Self.readsPerTurn {
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes: continue
-            case .wouldBlock: return
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return drop()
             }
         }
@@ -222,17 +228,35 @@ internal import Glibc
     func flush() {
         guard let output = unsafe bufferevent_get_output(stream) else { return }
         while unsafe evbuffer_get_length(output) > 0 {
-            guard let descriptor = socket?.descriptor else { return }
-            let count = unsafe evbuffer_write(output, descriptor)
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno == EAGAIN { return waitForRoom() }
-                return clientLeft()
+            switch unsafe send(output) {
+            case .bytes: break
+            case .wouldBlock, .wantsRead: return waitForRoom()
+            case .ended, .failed: return clientLeft()
             }
             stallDeadline = nil
         }
         stallDeadline = nil
         drained()
+    }
+
+    /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
+    private func send(_ output: OpaquePointer) -> Socket.Transfer {
+        guard let descriptor = socket?.descriptor else { return .ended }
+        if !isSecure {
+            while true {
+                let count = unsafe evbuffer_write(output, descriptor)
+                if count >= 0 { return .bytes(Int(count)) }
+                if errno != EINTR { return errno == EAGAIN ? .wouldBlock : .failed(errno) }
+            }
+        }
+        // A write that would block is repeated with at least as many bytes, and they must follow
+        // each other in memory: a TLS record holds 16 KiB.
+        let length = unsafe min(evbuffer_get_length(output), 16 * 1024)
+        guard let start = unsafe evbuffer_pullup(output, length) else { return .failed(ENOMEM) }
+        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: length)
+        let sent = unsafe socket?.send(bytes) ?? .ended
+        if case .bytes(let count) = sent { unsafe evbuffer_drain(output, count) }
+        return sent
     }
 
     /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
@@ -251,7 +275,7 @@ internal import Glibc
             unsafe evbuffer_add(output, bytes.baseAddress?.advanced(by: count), bytes.count - count)
             // The socket took a part, so it is full: it will tell when there is room.
             flush()
-        case .wouldBlock:
+        case .wouldBlock, .wantsRead:
             unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
             waitForRoom()
         case .ended, .failed, nil: clientLeft()

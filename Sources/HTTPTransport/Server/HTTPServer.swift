@@ -82,6 +82,8 @@ internal import Glibc
     let handler: (Exchange) -> Void
     /// Makes the answer to a refusal, so that it has the same shape as every other error.
     let refusalReply: (Refusal) -> Reply
+    /// What new connections are secured with; `nil` for plain text. Unix sockets never are.
+    public var tls: TLSContext?
     /// How many bytes of request bodies are held now.
     var bodyBytes = 0
 
