@@ -55,9 +55,9 @@ extension Worker {
         let make = { [unowned self] (routes: [Route]) throws(APIError) in
             try candidates(routes, write)
         }
-        let routes = try find()
+        let first = try find()
         return RoutePlan(
-            model: routes[0].clientModel, routes: routes, candidates: try make(routes), find: find,
+            model: first[0].clientModel, routes: first, candidates: try make(first), find: find,
             make: make)
     }
 

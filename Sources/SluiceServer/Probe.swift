@@ -88,7 +88,7 @@ final class Probe {
 
     /// Takes what somebody else has found out, instead of asking.
     func introduce(_ state: BackendState) {
-        (self.state, found, hasFinishedOnce) = (state, state, true)
+        (self.state, found, hasFinishedOnce, lastFull) = (state, state, true, pool.loop.now)
     }
 
     // MARK: - Where it is

@@ -17,7 +17,8 @@ public struct StartError: Error, Sendable {
 /// The first worker runs on the calling thread and leads: it alone asks the backends and hears
 /// signals, and tells the others by mail.
 public final class Server {
-    private let configuration: Configuration
+    private var configuration: Configuration
+    private let readAgain: () throws(ReloadError) -> Configuration
     /// Whether the backends were not configured but are being looked for.
     private let isSearching: Bool
     private let log: Log
@@ -25,7 +26,8 @@ public final class Server {
     private var leader: Worker?
     private var followers: [Follower] = []
     private var reports: Mailbox<Report>?
-    private var discovery: Discovery?
+    private var desk: FrontDesk?
+    private var deskMail: Mailbox<DeskMessage>?
     private var signals: [SignalSource] = []
     private var drainTimer: Timer?
     private var isDraining = false
@@ -44,10 +46,15 @@ public final class Server {
         var mailbox: Mailbox<WorkerMessage>.Address?
     }
 
-    /// Makes a server. `isSearching` says that nobody configured the backends.
-    public init(_ configuration: Configuration, isSearching: Bool) {
+    /// Makes a server. `isSearching` says that nobody configured the backends; `readAgain` reads
+    /// the configuration anew when SIGHUP asks for it.
+    public init(
+        _ configuration: Configuration, isSearching: Bool,
+        readAgain: @escaping () throws(ReloadError) -> Configuration
+    ) {
         self.configuration = configuration
         self.isSearching = isSearching
+        self.readAgain = readAgain
         log = Log(configuration.log)
     }
 
@@ -58,11 +65,7 @@ public final class Server {
         try startLeader()
         try startFollowers()
         watchSignals()
-        guard let leader else { return }
-        discovery = Discovery(through: leader.pool, configuration.backends) { [unowned self] in
-            found($0)
-        }
-        discovery?.start()
+        desk?.start()
         loop.run()
         for follower in followers { follower.thread.join() }
     }
@@ -73,6 +76,7 @@ public final class Server {
         let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
+        openDesk(worker)
         do throws(TLSError) {
             try worker.loadCertificate()
         } catch {
@@ -89,18 +93,28 @@ public final class Server {
         }
     }
 
+    /// The desk is on the leader's loop, so that with one worker asking it is a call.
+    private func openDesk(_ worker: Worker) {
+        let desk = FrontDesk(through: worker.pool, configuration, log: log)
+        desk.backendsChanged = { [unowned self] in found($0, isComplete: $1) }
+        desk.add(worker: 0) { [unowned worker] in worker.hearInTurn($0) }
+        worker.join(.direct(desk), as: 0)
+        self.desk = desk
+        deskMail = Mailbox(on: loop) { [unowned desk] in desk.take($0) }
+    }
+
     private static func advice(_ error: SocketError) -> String {
         guard case .addressInUse = error else { return error.message }
         return error.message + ". Stop it, or choose another address with --listen HOST:PORT."
     }
 
     private func startFollowers() throws(StartError) {
-        guard let reports = reports?.address else { return }
+        guard let reports = reports?.address, let desk = deskMail?.address else { return }
         for number in 1..<max(1, configuration.workers) {
             let (configuration, addresses, log) = (configuration, addresses, log)
             let seed = Self.seed()
             let thread = Thread {
-                Self.follow(number, configuration, addresses, (seed, log), reports)
+                Self.follow(number, configuration, addresses, (seed, log), (reports, desk))
             }
             guard let thread else { throw StartError(message: "the system has no more threads") }
             followers.append(Follower(thread: thread))
@@ -110,10 +124,12 @@ public final class Server {
     /// The life of a worker's thread.
     private static func follow(
         _ number: Int, _ configuration: Configuration, _ addresses: [SocketAddress],
-        _ shared: (seed: UInt64, log: Log), _ reports: Mailbox<Report>.Address
+        _ shared: (seed: UInt64, log: Log),
+        _ leader: (reports: Mailbox<Report>.Address, desk: Mailbox<DeskMessage>.Address)
     ) {
-        let loop = Loop()
+        let (reports, loop) = (leader.reports, Loop())
         let worker = Worker(on: loop, configuration, seed: shared.seed, log: shared.log)
+        worker.join(.mail(leader.desk), as: number)
         worker.hasClosed = { loop.stop() }
         do throws(TLSError) {
             try worker.loadCertificate()
@@ -135,6 +151,9 @@ public final class Server {
         switch report {
         case .ready(let number, let mailbox):
             followers[number - 1].mailbox = mailbox
+            desk?.add(worker: number) { mailbox.send(.news($0)) }
+            // It was started with the settings of then.
+            mailbox.send(.configuration(configuration))
             mailbox.send(.fleet(Fleet(configuration, known)))
             if isDraining { mailbox.send(.drain) }
         case .failed(let message):
@@ -158,19 +177,27 @@ public final class Server {
 
     // MARK: - Backends
 
-    private func found(_ backends: [BackendState]) {
+    private func found(_ backends: [BackendState], isComplete: Bool) {
         let before = known
         known = backends
         tellAll(.fleet(Fleet(configuration, backends)))
         guard hasGreeted else {
-            hasGreeted = true
-            let greeting = Greeting(
-                addresses, backends, isSearching: isSearching,
-                needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil)
-            return configuration.log.format == .json
-                ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
+            // Whoever starts Sluice is told once, when there is something to tell.
+            return isComplete ? greet(backends) : ()
         }
-        for (old, new) in zip(before, backends) { logChange(old, new) }
+        for new in backends {
+            guard let old = before.first(where: { $0.name == new.name }) else { continue }
+            logChange(old, new)
+        }
+    }
+
+    private func greet(_ backends: [BackendState]) {
+        hasGreeted = true
+        let greeting = Greeting(
+            addresses, backends, isSearching: isSearching,
+            needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil)
+        configuration.log.format == .json
+            ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
     }
 
     private func logChange(_ old: BackendState, _ new: BackendState) {
@@ -188,10 +215,25 @@ public final class Server {
             signals.append(SignalSource(on: loop, signal) { [unowned self] in askedToStop() })
         }
         signals.append(
-            SignalSource(on: loop, SIGHUP) { [unowned self] in
-                log.write(
-                    .warning, "SIGHUP: reloading is not built yet; restart to change settings")
-            })
+            SignalSource(on: loop, SIGHUP) { [unowned self] in reload() })
+    }
+
+    /// Reads the configuration again. Nothing that runs is dropped; one that cannot be used changes
+    /// nothing.
+    private func reload() {
+        let plan: ReloadPlan
+        do throws(ReloadError) {
+            plan = try ReloadPlan(from: configuration, to: try readAgain())
+        } catch {
+            for line in error.lines { log.write(.error, "not reloaded: \(line)") }
+            return
+        }
+        for warning in plan.warnings { log.write(.warning, "reload: \(warning)") }
+        configuration = plan.next
+        raiseDescriptorLimit()
+        tellAll(.configuration(configuration))
+        desk?.reconfigure(configuration)
+        log.write(.info, "reloaded: \(plan.summary ?? "nothing has changed")")
     }
 
     private func askedToStop() {
