@@ -67,10 +67,7 @@ final class Lab {
             })
         worker.hasClosed = { [unowned self] in isClosed = true }
         openDesk()
-        guard !upstreams.values.contains(where: \.settings.isDiscovered) else {
-            return desk.start()
-        }
-        introduce()
+        if !upstreams.values.contains(where: \.settings.isDiscovered) { introduce() }
         desk.start()
     }
 

@@ -91,7 +91,7 @@ final class Wire {
                 sentFromOutbox += count
                 sentBytes += count
                 stuckSince = nil
-            case .wouldBlock:
+            case .wouldBlock, .wantsRead:
                 stuckSince = stuckSince ?? loop.now
                 writing?.start()
                 return
@@ -146,7 +146,7 @@ final class Wire {
                 if left == count { reading?.stop() }
             }
             hasRead()
-        case .wouldBlock, nil: return
+        case .wouldBlock, .wantsRead, nil: return
         case .ended: ended(.closed)
         case .failed: ended(.reset)
         }
