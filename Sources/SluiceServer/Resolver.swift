@@ -2,6 +2,7 @@
 
 internal import Configuration
 internal import EventLoop
+internal import Glibc
 internal import HTTPTransport
 
 /// Asks the system's resolver in a thread of its own. Lives on one loop.
@@ -29,7 +30,8 @@ final class Resolver {
             let address = SocketAddress(unixPath: path)
             return completion(
                 address.map { .success([$0]) }
-                    ?? .failure(.unknownHost(path, reason: "the path of the socket is too long")))
+                    ?? .failure(
+                        .failed(operation: "connect to", address: path, errno: ENAMETOOLONG)))
         }
         let (host, port) = (url.host, url.port)
         if IPAddress(host) != nil { return completion(Self.ask(host, port)) }
