@@ -242,8 +242,8 @@ public struct CallTarget: Sendable {
                 connection?.watchWriting(true)
                 return
             case .wantsRead:
-                // TLS shakes hands; `connectionReadable` goes on with the request. Until that is done
-                // the connection does not stand, and `connect` holds for it.
+                // TLS shakes hands; `connectionReadable` goes on with the request. Until that is
+                // done the connection does not stand, and `connect` holds for it.
                 connection?.watchWriting(false)
                 connection?.watchReading(true)
                 return
