@@ -75,11 +75,11 @@ public struct StreamDecoder: Sendable {
             switch dialect {
             case .openAI:
                 if case .events = form {
-                    try Self.feed(&events, &openAI, bytes, &sink)
+                    try openAI.feed(bytes, through: &events, into: &sink)
                 } else {
                     try feedBeginning(bytes, &sink)
                 }
-            case .ollama: try Self.feed(&records, &ollama, bytes, &sink)
+            case .ollama: try ollama.feed(bytes, through: &records, into: &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -96,10 +96,10 @@ public struct StreamDecoder: Sendable {
                 if case .whole(let answer) = form {
                     return try finish(answer, &sink)
                 }
-                try Self.finish(&events, &openAI, &sink)
+                try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
-                try Self.finish(&records, &ollama, &sink)
+                try ollama.takeRest(of: &records, into: &sink)
                 try ollama.finish(into: &sink)
             }
         } catch {
@@ -124,7 +124,7 @@ public struct StreamDecoder: Sendable {
         if case .undecided = form {
             guard let brace = OpenAIWholeAnswer.start(in: bytes) else {
                 if !OpenAIWholeAnswer.isUndecided(bytes) { form = .events }
-                return try Self.feed(&events, &openAI, bytes, &sink)
+                return try openAI.feed(bytes, through: &events, into: &sink)
             }
             start = brace
             form = .whole(OpenAIWholeAnswer(limit: eventLimit))
@@ -160,58 +160,6 @@ public struct StreamDecoder: Sendable {
         switch dialect {
         case .openAI: try openAI.finish(into: &sink)
         case .ollama: try ollama.finish(into: &sink)
-        }
-    }
-
-    // The parts are passed one by one: a closure that captured `self` would overlap with the
-    // decoder that calls it.
-    private static func feed(
-        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ bytes: Span<UInt8>,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.feed(bytes) { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func feed(
-        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ bytes: Span<UInt8>,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.feed(bytes) { record throws(DialectError) in
-                try stream.take(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.finish { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.finish { record throws(DialectError) in
-                try stream.takeLast(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
         }
     }
 }

@@ -10,6 +10,8 @@ internal import Routing
 /// What a path leads to.
 enum Endpoint: Equatable {
     case chatCompletions
+    case completions
+    case embeddings
     case models
     case model(String)
     case health
@@ -24,6 +26,8 @@ enum Endpoint: Equatable {
         case "/health": self = .health
         case "/ready": self = .ready
         case "/v1/chat/completions", "/chat/completions": self = .chatCompletions
+        case "/v1/completions", "/completions": self = .completions
+        case "/v1/embeddings", "/embeddings": self = .embeddings
         case "/v1/models", "/models": self = .models
         default:
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
@@ -40,7 +44,7 @@ enum Endpoint: Equatable {
     /// What it may be asked with; HEAD goes where GET does.
     var methods: [Method] {
         switch self {
-        case .chatCompletions: [.post]
+        case .chatCompletions, .completions, .embeddings: [.post]
         case .models, .model, .health, .ready, .about: [.get, .head]
         }
     }
@@ -107,6 +111,8 @@ extension Worker {
     private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
         switch endpoint {
         case .chatCompletions: chat(incoming)
+        case .completions: complete(incoming)
+        case .embeddings: embed(incoming)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .health: respondJSON(incoming, 200, #"{"status":"ok"}"#)

@@ -73,6 +73,11 @@ public final class Server {
         let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
+        do throws(TLSError) {
+            try worker.loadCertificate()
+        } catch {
+            throw StartError(message: "tls: \(error.message)")
+        }
         for address in configuration.listen {
             do throws(SocketError) {
                 for candidate in try Self.socketAddresses(of: address) {
@@ -110,6 +115,12 @@ public final class Server {
         let loop = Loop()
         let worker = Worker(on: loop, configuration, seed: shared.seed, log: shared.log)
         worker.hasClosed = { loop.stop() }
+        do throws(TLSError) {
+            try worker.loadCertificate()
+        } catch {
+            // Never in plain text where TLS was asked for.
+            return reports.send(.failed(error.message))
+        }
         do throws(SocketError) {
             for address in addresses { try worker.listen(on: address) }
         } catch {
@@ -155,7 +166,7 @@ public final class Server {
             hasGreeted = true
             let greeting = Greeting(
                 addresses, backends, isSearching: isSearching,
-                needsKey: !configuration.keys.isEmpty)
+                needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil)
             return configuration.log.format == .json
                 ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
         }

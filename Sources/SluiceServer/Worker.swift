@@ -60,6 +60,13 @@ final class Worker {
             handler: { [unowned self] in handle($0) })
     }
 
+    /// Reads certificate and key; connections made from now on are secured with them.
+    func loadCertificate() throws(TLSError) {
+        server?.tls = try configuration.tls.map { files throws(TLSError) in
+            try TLSContext(certificate: files.certificate, key: files.key)
+        }
+    }
+
     /// Listens on one more address; says which, with its port.
     @discardableResult
     func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
@@ -148,21 +155,23 @@ final class Worker {
     /// The answer to what the HTTP layer itself refuses.
     private func reply(to refusal: HTTPServer.Refusal) -> Reply {
         let error: APIError
-        switch refusal {
+        switch refusal.cause {
         case .request(let refusal):
             error = APIError(ErrorCode(rawValue: refusal.code) ?? .badRequest, refusal.message)
         case .overloaded:
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
+        case .shuttingDown: error = APIError(.shuttingDown, "Sluice is shutting down.")
         }
         // What has no valid head has no method and no path, but it has its line in the log.
         var record = RequestRecord(
             id: ids.next(), method: "-", path: "-",
             ending: error.refusalEnding,
             totalMilliseconds: 0)
+        record.client = refusal.clientAddress
         record.status = error.status
         log.write(record)
-        return Answers.reply(error, record.id, [])
+        return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
@@ -225,7 +234,7 @@ final class Worker {
                 .upstreamProtocol,
                 APIError(
                     .upstreamProtocol,
-                    "The backend '\(name)' sent an event of more than \(limit) bytes.")
+                    "The backend '\(name)' sent more than \(limit) bytes in one piece.")
             )
         case .reported(let json):
             let error = reported(json, name)

@@ -66,10 +66,28 @@ public struct CallTarget: Sendable {
     /// Calls with the same key share connections; `nil`: a connection of its own.
     public var poolKey: String?
 
+    /// How the connection is secured; `nil` for plain text.
+    public var security: Security?
+
+    /// Whose certificate is expected, and who may have signed it.
+    public struct Security: Sendable {
+        /// The name or address the certificate must be for.
+        public var host: String
+        /// A PEM file of authorities; `nil`: the system's.
+        public var authorities: String?
+
+        /// Names both.
+        public init(host: String, authorities: String?) {
+            self.host = host
+            self.authorities = authorities
+        }
+    }
+
     /// Names the target.
-    public init(_ addresses: [SocketAddress], poolKey: String? = nil) {
+    public init(_ addresses: [SocketAddress], poolKey: String? = nil, security: Security? = nil) {
         self.addresses = addresses
         self.poolKey = poolKey
+        self.security = security
     }
 }
 
@@ -90,6 +108,7 @@ public struct CallTarget: Sendable {
     private let loop: Loop
     private let pool: ConnectionPool
     private let poolKey: String?
+    private let security: CallTarget.Security?
     private var addresses: ArraySlice<SocketAddress>
     /// What to send again if the connection proves stale; gone with the first byte of the answer.
     private var request: CallRequest?
@@ -115,6 +134,7 @@ public struct CallTarget: Sendable {
         loop = pool.loop
         self.pool = pool
         poolKey = target.poolKey
+        security = target.security
         addresses = target.addresses[...]
         self.request = request
         self.headLimit = headLimit
@@ -154,7 +174,13 @@ public struct CallTarget: Sendable {
     /// Goes on reading.
     public func resume() {
         isPaused = false
-        if case .exchanging = state { connection?.watchReading(true) }
+        guard case .exchanging = state, let connection else { return }
+        connection.watchReading(true)
+        guard connection.hasPending else { return }
+        loop.afterThisTurn { [weak self] in
+            guard let self, let connection = self.connection, !isPaused else { return }
+            connectionReadable(connection)
+        }
     }
 
     // MARK: - Connecting
@@ -166,7 +192,7 @@ public struct CallTarget: Sendable {
             return fail(.unreachable(failure ?? .unknownHost("", reason: "it has no address")))
         }
         do throws(SocketError) {
-            let made = try UpstreamConnection(on: loop, to: address, for: self)
+            let made = try UpstreamConnection(on: loop, to: address, secured(), for: self)
             connection = made
             state = .connecting(address)
             // On this machine the handshake is done by now, and the first send goes through: that
@@ -174,6 +200,15 @@ public struct CallTarget: Sendable {
             send()
         } catch {
             connectToNext(after: error)
+        }
+    }
+
+    private func secured() throws(SocketError) -> (context: TLSContext, host: String)? {
+        guard let security else { return nil }
+        do throws(TLSError) {
+            return (try pool.context(trusting: security.authorities), security.host)
+        } catch {
+            throw .insecure(security.host, reason: error.message)
         }
     }
 
@@ -206,6 +241,11 @@ public struct CallTarget: Sendable {
             case .wouldBlock:
                 connection?.watchWriting(true)
                 return
+            case .wantsRead:
+                // TLS shakes hands; `connectionReadable` goes on with the request.
+                if case .connecting = state { return exchange() }
+                connection?.watchWriting(false)
+                return
             case .ended: return sendingFailed(EPIPE)
             case .failed(let number): return sendingFailed(number)
             }
@@ -217,9 +257,17 @@ public struct CallTarget: Sendable {
     /// An upstream may answer and close without reading all of the request: then the answer tells,
     /// so reading goes on.
     private func sendingFailed(_ number: Int32) {
+        if let problem = connection?.securityProblem { return insecure(problem) }
         if case .connecting(let address) = state { return connectionFailed(number, address) }
         pieces = []
         connection?.watchWriting(false)
+    }
+
+    private func insecure(_ problem: String) {
+        fail(
+            hasAnswer
+                ? .closedEarly
+                : .unreachable(.insecure(security?.host ?? "the upstream", reason: problem)))
     }
 
     private func sendRest(of piece: CallRequest.Piece) -> Socket.Transfer {
@@ -313,11 +361,18 @@ public struct CallTarget: Sendable {
 
 extension Call: ConnectionUser {
     func connectionReadable(_ connection: UpstreamConnection) {
-        switch connection.receive() {
-        case .bytes(let count): loop.withScratch(count) { parse($0) }
-        case .wouldBlock: return
-        case .ended, .failed: upstreamClosed()
-        }
+        if security != nil, !pieces.isEmpty { send() }
+        repeat {
+            switch connection.receive() {
+            case .bytes(let count): loop.withScratch(count) { parse($0) }
+            case .wouldBlock, .wantsRead: return
+            case .ended: return upstreamClosed()
+            case .failed:
+                if let problem = connection.securityProblem { return insecure(problem) }
+                return upstreamClosed()
+            }
+            // Of what TLS has decrypted already no event will tell.
+        } while connection === self.connection && !isPaused && connection.hasPending
     }
 
     func connectionWritable(_ connection: UpstreamConnection) {

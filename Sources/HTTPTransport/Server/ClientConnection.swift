@@ -53,6 +53,8 @@ internal import Glibc
     private var requestDeadline: Instant?
     private var stallDeadline: Instant?
     private var isBlocked = false
+    /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
+    private var isSecure = false
 
     init(stream: OpaquePointer, server: HTTPServer) {
         unsafe self.stream = stream
@@ -60,8 +62,9 @@ internal import Glibc
         parser = HTTPRequestParser(limits: server.options.limits)
     }
 
-    /// Takes the socket away from evhttp. Called right after accept.
-    func adopt(mayStay: Bool) {
+    /// Takes the socket away from evhttp. Called right after accept. With a cause, the client is
+    /// told it at once and nothing else.
+    func adopt(butRefuse cause: HTTPServer.Refusal.Cause?) {
         var context: UnsafeMutableRawPointer?
         unsafe bufferevent_getcb(stream, nil, nil, nil, &context)
         // evhttp passes its connection as the argument of the bufferevent's callbacks.
@@ -72,6 +75,10 @@ internal import Glibc
         unsafe bufferevent_setfd(stream, -1)
         socket = Socket(owning: descriptor)
         socket?.sendWithoutDelay()
+        if let tls = server.tls, socket?.localAddress().isUnix == false {
+            socket?.tls = tls.accept(descriptor)
+            isSecure = true
+        }
         deadlineTimer = Timer(on: server.loop) { [unowned self] in deadlinePassed() }
         // Edge-triggered, so that bytes we do not want to read yet cost no wake-ups, and a FIN or
         // RST behind them is still told. One registration serves the connection's whole life.
@@ -79,7 +86,7 @@ internal import Glibc
             on: server.loop, descriptor, for: [.read, .write, .closed], edgeTriggered: true
         ) { [unowned self] seen in ready(seen) }
         guard watch?.start() == true else { return drop() }
-        guard mayStay else { return refuse(.overloaded) }
+        if let cause { return refuse(cause) }
         setDeadline(server.options.deadlines.idle)
     }
 
@@ -87,7 +94,7 @@ internal import Glibc
 
     private func ready(_ seen: Readiness) {
         if seen.contains(.write) { flush() }
-        guard seen.contains(.read) || seen.contains(.closed) else { return }
+        guard isSecure || seen.contains(.read) || seen.contains(.closed) else { return }
         switch phase {
         case .reading: readRequests(seen)
         case .replying(let exchange): readWhileReplying(exchange, seen)
@@ -117,8 +124,8 @@ internal import Glibc
                 server.loop.withScratch(count) { parse($0) }
                 // A short read has emptied the socket; what comes later is a new edge, except for
                 // an end of stream that was seen together with these bytes.
-                if count < Loop.scratchBytes, !seen.contains(.closed) { return }
-            case .wouldBlock: return
+                if count < Loop.scratchBytes, !seen.contains(.closed), !isSecure { return }
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
         }
@@ -196,7 +203,7 @@ internal import Glibc
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
                 server.loop.withScratch(count) { unread.append(bytes: $0) }
-            case .wouldBlock: return
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
         }
@@ -209,7 +216,7 @@ internal import Glibc
         for _ in 0..<Self.readsPerTurn {
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes: continue
-            case .wouldBlock: return
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return drop()
             }
         }
@@ -222,17 +229,35 @@ internal import Glibc
     func flush() {
         guard let output = unsafe bufferevent_get_output(stream) else { return }
         while unsafe evbuffer_get_length(output) > 0 {
-            guard let descriptor = socket?.descriptor else { return }
-            let count = unsafe evbuffer_write(output, descriptor)
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno == EAGAIN { return waitForRoom() }
-                return clientLeft()
+            switch unsafe send(output) {
+            case .bytes: break
+            case .wouldBlock, .wantsRead: return waitForRoom()
+            case .ended, .failed: return clientLeft()
             }
             stallDeadline = nil
         }
         stallDeadline = nil
         drained()
+    }
+
+    /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
+    private func send(_ output: OpaquePointer) -> Socket.Transfer {
+        guard let descriptor = socket?.descriptor else { return .ended }
+        if !isSecure {
+            while true {
+                let count = unsafe evbuffer_write(output, descriptor)
+                if count >= 0 { return .bytes(Int(count)) }
+                if errno != EINTR { return errno == EAGAIN ? .wouldBlock : .failed(errno) }
+            }
+        }
+        // A write that would block is repeated with at least as many bytes, and they must follow
+        // each other in memory: a TLS record holds 16 KiB.
+        let length = unsafe min(evbuffer_get_length(output), 16 * 1024)
+        guard let start = unsafe evbuffer_pullup(output, length) else { return .failed(ENOMEM) }
+        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: length)
+        let sent = unsafe socket?.send(bytes) ?? .ended
+        if case .bytes(let count) = sent { unsafe evbuffer_drain(output, count) }
+        return sent
     }
 
     /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
@@ -251,7 +276,7 @@ internal import Glibc
             unsafe evbuffer_add(output, bytes.baseAddress?.advanced(by: count), bytes.count - count)
             // The socket took a part, so it is full: it will tell when there is room.
             flush()
-        case .wouldBlock:
+        case .wouldBlock, .wantsRead:
             unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
             waitForRoom()
         case .ended, .failed, nil: clientLeft()
@@ -274,7 +299,8 @@ internal import Glibc
     private func waitForRoom() {
         if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
             heldAtStall = socket?.unacknowledgedBytes ?? 0
-            stallDeadline = server.loop.now + stall
+            stallBegan = server.loop.now
+            stallDeadline = stallBegan + stall
             armDeadlineTimer()
         }
         guard case .replying(let exchange) = phase else { return }
@@ -316,8 +342,9 @@ internal import Glibc
 
     // MARK: - Endings
 
-    private func refuse(_ refusal: HTTPServer.Refusal) {
-        let reply = server.refusalReply(refusal)
+    private func refuse(_ cause: HTTPServer.Refusal.Cause) {
+        let reply = server.refusalReply(
+            .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
         var bytes: [UInt8] = []
         Exchange.appendClosingReply(reply, to: &bytes)
         unsafe bytes.withUnsafeBytes { unsafe write($0) }
@@ -325,11 +352,22 @@ internal import Glibc
         linger()
     }
 
+    private var clientAddress: String {
+        var address: UnsafeMutablePointer<CChar>?
+        var port: UInt16 = 0
+        if let connection = unsafe connection {
+            unsafe evhttp_connection_get_peer(connection, &address, &port)
+        }
+        return unsafe address.map { unsafe String(cString: $0) } ?? "-"
+    }
+
     /// How long a client may take to read a last answer, and how much it may go on sending.
     private static let lingeringTime = Duration.seconds(2)
 
     private func linger() {
         releaseBody()
+        guard server.mayLinger else { return drop() }
+        server.lingering += 1
         phase = .lingering
         if unsentBytes == 0 { socket?.endSending() }
         setDeadline(Self.lingeringTime)
@@ -358,6 +396,7 @@ internal import Glibc
     func drop() {
         if case .closed = phase { return }
         if case .replying(let exchange) = phase { server.bodyBytes -= exchange.bodyBytes }
+        if case .lingering = phase { server.lingering -= 1 }
         releaseBody()
         phase = .closed
         watch?.stop()
@@ -402,15 +441,23 @@ internal import Glibc
 
     /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A
     /// client that has taken less than that is slow, not stalled: so what counts is what the kernel
-    /// still holds.
+    /// still holds, and when it last got rid of some.
     private func lookAtStall(_ now: Instant) {
         let held = socket?.unacknowledgedBytes ?? 0
-        guard held < heldAtStall else { return leave { $0.clientStalled() } }
+        guard held < heldAtStall, let stall = server.options.deadlines.clientStall else {
+            return leave { $0.clientStalled() }
+        }
         heldAtStall = held
-        stallDeadline = server.options.deadlines.clientStall.map { now + $0 }
+        // Where the kernel does not tell, the clock begins anew now, which is late, never early.
+        let moved = now + (.zero - (socket?.timeSinceProgress ?? .zero))
+        stallBegan = max(stallBegan, moved)
+        stallDeadline = stallBegan + stall
+        guard stallBegan + stall > now else { return leave { $0.clientStalled() } }
         armDeadlineTimer()
     }
     private var heldAtStall = Int.max
+    /// When the client took something last, as far as is known.
+    private var stallBegan = Instant(nanoseconds: 0)
 
     private var nextDeadline: Instant? {
         [deadline, requestDeadline, stallDeadline].compactMap { $0 }.min()
