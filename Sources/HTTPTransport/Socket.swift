@@ -105,6 +105,24 @@ struct Socket: ~Copyable {
         return Int(count)
     }
 
+    /// How long ago the other side took bytes last, to about ten milliseconds and rather too short;
+    /// `nil` where the kernel does not tell (Unix sockets).
+    ///
+    /// A side that takes nothing still acknowledges probes of its closed window, but makes us send
+    /// no data; one that is gone makes us send data again, but acknowledges nothing (tcp(7),
+    /// `TCP_INFO`). So the older of the two tells.
+    var timeSinceProgress: Duration? {
+        var info = tcp_info()
+        var length = socklen_t(MemoryLayout<tcp_info>.size)
+        let result = unsafe getsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
+        guard result == 0 else { return nil }
+        // Data is taken a round trip after it was sent. The kernel counts in ticks of 4 to 10 ms.
+        let sinceSent = Int(info.tcpi_last_data_sent) - Int(info.tcpi_rtt) / 1000
+        let age = max(sinceSent, Int(info.tcpi_last_ack_recv)) - 10
+        return .milliseconds(max(0, age))
+    }
+
     /// The address the socket is bound to.
     borrowing func localAddress() -> SocketAddress {
         var storage = sockaddr_storage()

@@ -172,22 +172,29 @@ final class Worker {
     /// The answer to what the HTTP layer itself refuses.
     private func reply(to refusal: HTTPServer.Refusal) -> Reply {
         let error: APIError
-        switch refusal {
+        switch refusal.cause {
         case .request(let refusal):
             error = APIError(ErrorCode(rawValue: refusal.code) ?? .badRequest, refusal.message)
         case .overloaded:
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
+        case .shuttingDown: error = APIError(.shuttingDown, "Sluice is shutting down.")
         }
         // What has no valid head has no method and no path, but it has its line in the log.
         var record = RequestRecord(
             id: ids.next(), method: "-", path: "-",
             ending: error.refusalEnding,
             totalMilliseconds: 0)
+        record.client = refusal.clientAddress
         record.status = error.status
+<<<<<<< HEAD
         meter.metrics.requestArrived()
         finished(record)
         return Answers.reply(error, record.id, [])
+=======
+        log.write(record)
+        return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
+>>>>>>> 808c122520ad7bccdf6c643cd83a0917c31bc0d4
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {

@@ -62,8 +62,9 @@ internal import Glibc
         parser = HTTPRequestParser(limits: server.options.limits)
     }
 
-    /// Takes the socket away from evhttp. Called right after accept.
-    func adopt(mayStay: Bool) {
+    /// Takes the socket away from evhttp. Called right after accept. With a cause, the client is
+    /// told it at once and nothing else.
+    func adopt(butRefuse cause: HTTPServer.Refusal.Cause?) {
         var context: UnsafeMutableRawPointer?
         unsafe bufferevent_getcb(stream, nil, nil, nil, &context)
         // evhttp passes its connection as the argument of the bufferevent's callbacks.
@@ -85,7 +86,7 @@ internal import Glibc
             on: server.loop, descriptor, for: [.read, .write, .closed], edgeTriggered: true
         ) { [unowned self] seen in ready(seen) }
         guard watch?.start() == true else { return drop() }
-        guard mayStay else { return refuse(.overloaded) }
+        if let cause { return refuse(cause) }
         setDeadline(server.options.deadlines.idle)
     }
 
@@ -298,7 +299,8 @@ internal import Glibc
     private func waitForRoom() {
         if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
             heldAtStall = socket?.unacknowledgedBytes ?? 0
-            stallDeadline = server.loop.now + stall
+            stallBegan = server.loop.now
+            stallDeadline = stallBegan + stall
             armDeadlineTimer()
         }
         guard case .replying(let exchange) = phase else { return }
@@ -340,8 +342,9 @@ internal import Glibc
 
     // MARK: - Endings
 
-    private func refuse(_ refusal: HTTPServer.Refusal) {
-        let reply = server.refusalReply(refusal)
+    private func refuse(_ cause: HTTPServer.Refusal.Cause) {
+        let reply = server.refusalReply(
+            .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
         var bytes: [UInt8] = []
         Exchange.appendClosingReply(reply, to: &bytes)
         unsafe bytes.withUnsafeBytes { unsafe write($0) }
@@ -349,11 +352,22 @@ internal import Glibc
         linger()
     }
 
+    private var clientAddress: String {
+        var address: UnsafeMutablePointer<CChar>?
+        var port: UInt16 = 0
+        if let connection = unsafe connection {
+            unsafe evhttp_connection_get_peer(connection, &address, &port)
+        }
+        return unsafe address.map { unsafe String(cString: $0) } ?? "-"
+    }
+
     /// How long a client may take to read a last answer, and how much it may go on sending.
     private static let lingeringTime = Duration.seconds(2)
 
     private func linger() {
         releaseBody()
+        guard server.mayLinger else { return drop() }
+        server.lingering += 1
         phase = .lingering
         if unsentBytes == 0 { socket?.endSending() }
         setDeadline(Self.lingeringTime)
@@ -382,6 +396,7 @@ internal import Glibc
     func drop() {
         if case .closed = phase { return }
         if case .replying(let exchange) = phase { server.bodyBytes -= exchange.bodyBytes }
+        if case .lingering = phase { server.lingering -= 1 }
         releaseBody()
         phase = .closed
         watch?.stop()
@@ -426,15 +441,23 @@ internal import Glibc
 
     /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A
     /// client that has taken less than that is slow, not stalled: so what counts is what the kernel
-    /// still holds.
+    /// still holds, and when it last got rid of some.
     private func lookAtStall(_ now: Instant) {
         let held = socket?.unacknowledgedBytes ?? 0
-        guard held < heldAtStall else { return leave { $0.clientStalled() } }
+        guard held < heldAtStall, let stall = server.options.deadlines.clientStall else {
+            return leave { $0.clientStalled() }
+        }
         heldAtStall = held
-        stallDeadline = server.options.deadlines.clientStall.map { now + $0 }
+        // Where the kernel does not tell, the clock begins anew now, which is late, never early.
+        let moved = now + (.zero - (socket?.timeSinceProgress ?? .zero))
+        stallBegan = max(stallBegan, moved)
+        stallDeadline = stallBegan + stall
+        guard stallBegan + stall > now else { return leave { $0.clientStalled() } }
         armDeadlineTimer()
     }
     private var heldAtStall = Int.max
+    /// When the client took something last, as far as is known.
+    private var stallBegan = Instant(nanoseconds: 0)
 
     private var nextDeadline: Instant? {
         [deadline, requestDeadline, stallDeadline].compactMap { $0 }.min()
