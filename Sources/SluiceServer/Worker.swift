@@ -187,14 +187,9 @@ final class Worker {
             totalMilliseconds: 0)
         record.client = refusal.clientAddress
         record.status = error.status
-<<<<<<< HEAD
         meter.metrics.requestArrived()
         finished(record)
-        return Answers.reply(error, record.id, [])
-=======
-        log.write(record)
         return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
->>>>>>> 808c122520ad7bccdf6c643cd83a0917c31bc0d4
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
