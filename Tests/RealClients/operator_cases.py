@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 
-from harness import PROJECT, Skip, case, chat, expect, expect_error, fetch, free_port, wait_until
+from harness import case, chat, expect, expect_error, fetch, wait_until
 
 PATH = "/v1/chat/completions"
 
