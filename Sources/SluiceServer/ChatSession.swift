@@ -421,7 +421,8 @@ extension ChatSession: CallObserver {
         switch callFailure {
         case .unreachable:
             failure = .unreachable(callFailure, name)
-            happened(.attemptFailed(.upstreamUnreachable, another: !others.isEmpty))
+            let ending: Ending = callFailure.isOurs ? .refused : .upstreamUnreachable
+            happened(.attemptFailed(ending, another: !others.isEmpty))
         case .closedBeforeAnswer:
             failure = .closed(callFailure, name)
             happened(.attemptFailed(.upstreamClosed, another: !others.isEmpty))
