@@ -78,11 +78,11 @@ let package = Package(
             "SluiceServerTests",
             [
                 "SluiceServer", "Configuration", "EventLoop", "HTTPTransport", "Relay", "Chat",
-                "TestSupport",
+                "Routing", "Observability", "TestSupport",
             ]),
         tests(
             "ScenarioTests",
-            ["SluiceServer", "EventLoop", "HTTPTransport", "Configuration", "TestSupport"]),
+            ["SluiceServer", "EventLoop", "HTTPTransport", "Configuration", "JSON", "TestSupport"]),
         tests("TidyTests", []),
     ]
 )

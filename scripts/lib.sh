@@ -77,9 +77,9 @@ swift_test() {
         grep 'Test run with' "$log" >&2
         rm "$log"
     else
-        # Issues and what belongs to them; compiler errors and reports of a sanitizer stand at the end.
-        grep -E -A 3 '^✘ .*(recorded|failed)|error:' "$log" | grep -v 'started\.$' | head -n 200 >&2 || true
-        tail -n 60 "$log" >&2
+        # Issues with what belongs to them; what the compiler or a sanitizer says stands outside the tests' own lines.
+        grep -E '^(✘|↳) ' "$log" | head -n 200 >&2 || true
+        grep -vE '^(✘|↳|✔|◇) ' "$log" | tail -n 60 >&2 || true
         rm "$log"
         return 1
     fi

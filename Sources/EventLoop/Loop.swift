@@ -54,11 +54,13 @@ internal import Glibc
     /// Waits for one round of events and handles it. Tests drive the loop with this.
     public func runOnce() { unsafe event_base_loop(base, EVLOOP_ONCE) }
 
-    /// Handles what is ready now, without waiting.
-    public func runReady() { unsafe event_base_loop(base, EVLOOP_NONBLOCK) }
+    /// Handles one round of what is ready now, without waiting. (`EVLOOP_NONBLOCK` alone goes on as
+    /// long as anything is ready, which a descriptor that nobody reads is for ever.)
+    public func runReady() { unsafe event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK) }
 
-    /// Ends `run` after the events of this turn.
-    public func stop() { unsafe event_base_loopbreak(base) }
+    /// Ends `run` after the events of this turn; called before `run`, after those of its first
+    /// turn.
+    public func stop() { unsafe event_base_loopexit(base, nil) }
 
     /// Does `body` after the callbacks of this turn: nothing is released inside its own callback.
     public func afterThisTurn(_ body: @escaping () -> Void) {
@@ -111,11 +113,14 @@ public struct Instant: Comparable, Hashable, Sendable {
 }
 
 extension Duration {
-    /// The duration in nanoseconds, at most 146 years: then two of them can be added without
-    /// overflow.
+    /// The duration in nanoseconds, at most 146 years in either direction: then two of them can be
+    /// added without overflow.
     public var wholeNanoseconds: Int64 {
         let (seconds, attoseconds) = components
-        guard seconds < 4_600_000_000 else { return 4_600_000_000_000_000_000 }
+        let limit: Int64 = 4_600_000_000
+        guard seconds > -limit, seconds < limit else {
+            return seconds.signum() * limit * 1_000_000_000
+        }
         return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     }
 

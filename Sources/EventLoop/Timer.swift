@@ -12,6 +12,8 @@ internal import Glibc
     private let fire: () -> Void
     private let loop: Loop?  // keeps the event base alive for as long as the event
 
+    /// When to fire, by the clock itself; `nil` for this turn.
+    private var due: Instant?
     /// Whether the timer is running.
     public private(set) var isArmed = false
 
@@ -42,8 +44,13 @@ internal import Glibc
 
     /// Starts the timer, or starts it anew if it was running.
     public func arm(after delay: Duration) {
+        due = Instant.now + delay
+        add(delay)
+    }
+
+    private func add(_ delay: Duration) {
         let nanoseconds = max(0, delay.wholeNanoseconds)
-        // Rounded up: a deadline is never early.
+        // Rounded up, as the clock's ticks are finer than libevent's.
         let microseconds = (nanoseconds + 999) / 1000
         var time = timeval(
             tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000))
@@ -54,6 +61,7 @@ internal import Glibc
     /// Fires after the callbacks that are already due, before the loop waits again.
     public func fireThisTurn() {
         isArmed = true
+        due = nil
         unsafe event_active(event, Int32(EV_TIMEOUT), 0)
     }
 
@@ -67,6 +75,13 @@ internal import Glibc
     private static let fired: event_callback_fn = { _, _, context in
         guard let context = unsafe context else { return }
         let timer = unsafe Unmanaged<Timer>.fromOpaque(context).takeUnretainedValue()
+        // libevent counts from the begin of the turn in which a timer was armed, by a clock that
+        // ticks every four milliseconds. So it comes early now and then, and a deadline never does:
+        // the rest is waited for.
+        if let due = timer.due {
+            let rest = due - Instant.now
+            if rest > .zero { return timer.add(rest) }
+        }
         timer.isArmed = false
         timer.fire()
     }

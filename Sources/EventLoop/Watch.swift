@@ -26,6 +26,10 @@ public struct Readiness: OptionSet, Sendable {
     private let handler: (Readiness) -> Void
     private let loop: Loop
 
+    /// For `callAgain`; most watches never need one.
+    private var again: Timer?
+    private var seenAgain: Readiness = []
+
     /// Whether the descriptor is being watched.
     public private(set) var isActive = false
 
@@ -66,19 +70,33 @@ public struct Readiness: OptionSet, Sendable {
         guard isActive else { return }
         unsafe event_del(event)
         isActive = false
+        again?.cancel()
+        seenAgain = []
     }
 
     /// Calls the handler in the next turn as if `readiness` had been seen. For an edge-triggered
     /// reader that stops early in order to let others have their turn.
+    ///
+    /// `event_active` would not do: what it activates is handled in this turn still, before anybody
+    /// is asked whether others are ready.
     public func callAgain(_ readiness: Readiness) {
         guard isActive else { return }
-        unsafe event_active(event, Int32(readiness.rawValue), 0)
+        seenAgain.formUnion(readiness)
+        if again == nil {
+            again = Timer(on: loop) { [unowned self] in
+                let seen = seenAgain
+                seenAgain = []
+                handler(seen)
+            }
+        }
+        again?.arm(after: .zero)
     }
 
     private static let ready: event_callback_fn = { _, seen, context in
         guard let context = unsafe context else { return }
+        // libevent repeats EV_ET, which is how the watch was made and not what was seen.
         unsafe Unmanaged<Watch>.fromOpaque(context).takeUnretainedValue()
-            .handler(Readiness(rawValue: seen))
+            .handler(Readiness(rawValue: seen).intersection([.read, .write, .closed]))
     }
 }
 

@@ -43,20 +43,25 @@ public struct RouteTable: Sendable {
     /// `isAllowed` says which names the client may use. Others look unknown to it: they are not
     /// served, not suggested, and not counted when a request without a name goes to the only model
     /// there is.
+    ///
+    /// `includingDown` adds the routes to backends that are down, each at its place in the order:
+    /// for an `Admission`, which knows their health better and may wait for them.
     public func resolve(
-        _ requested: String?, isAllowed: (String) -> Bool = { _ in true }
+        _ requested: String?, includingDown: Bool = false,
+        isAllowed: (String) -> Bool = { _ in true }
     ) -> Resolution {
-        if let requested { return resolve(named: requested, isAllowed) }
-        if let defaultModel, isAllowed(defaultModel) {
-            return resolve(named: defaultModel, isAllowed)
+        func resolve(_ name: String) -> Resolution {
+            self.resolve(named: name, includingDown: includingDown, isAllowed)
         }
+        if let requested { return resolve(requested) }
+        if let defaultModel, isAllowed(defaultModel) { return resolve(defaultModel) }
         // A model that is down still counts: else a request would go elsewhere just because a
         // server restarts.
         let ids = servedIDs(onlyUp: false)
         var names = ids.filter(isAllowed)
         // A client that may use nothing but a configured name means that one.
         if names.isEmpty { names = rules.map(\.name).filter(isAllowed) }
-        if names.count == 1 { return resolve(named: names[0], isAllowed) }
+        if names.count == 1 { return resolve(names[0]) }
         return ids.isEmpty && rules.isEmpty ? .noBackend(model: nil) : .noModelNamed
     }
 
@@ -80,16 +85,21 @@ public struct RouteTable: Sendable {
         var places: [(backend: BackendModels, id: String)]
     }
 
-    private func resolve(named name: String, _ isAllowed: (String) -> Bool) -> Resolution {
+    private func resolve(
+        named name: String, includingDown: Bool, _ isAllowed: (String) -> Bool
+    ) -> Resolution {
         guard isAllowed(name), let match = match(name) else {
             return unknown(name, isAllowed)
         }
-        var routes = routes(match, clientModel: name)
+        let find = { (match: Match) in
+            self.routes(match, clientModel: name, includingDown: includingDown)
+        }
+        var routes = find(match)
         for (index, fallback) in (match.rule?.fallback ?? []).enumerated() {
             // The client may use this name, so it may be served by what the operator puts behind
             // it.
             guard let other = self.match(fallback) else { continue }
-            for var route in self.routes(other, clientModel: name) {
+            for var route in find(other) {
                 route.tier = index + 1
                 let isThere = routes.contains {
                     $0.backend == route.backend && $0.upstreamModel == route.upstreamModel
@@ -149,8 +159,10 @@ public struct RouteTable: Sendable {
         return names.compactMap { name in backends.first { $0.name == name } }
     }
 
-    private func routes(_ match: Match, clientModel: String) -> [Route] {
-        match.places.filter(\.backend.isUp).map { backend, id in
+    private func routes(
+        _ match: Match, clientModel: String, includingDown: Bool
+    ) -> [Route] {
+        match.places.filter { $0.backend.isUp || includingDown }.map { backend, id in
             Route(
                 backend: backend.name, upstreamModel: id, clientModel: clientModel,
                 rule: match.rule)

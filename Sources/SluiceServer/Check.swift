@@ -7,9 +7,11 @@ internal import JSON
 
 /// Asks every backend of a valid configuration once.
 ///
-/// - Returns: a report for people, and whether at least one backend answered and none is wrongly
-/// configured.
-public func checkBackends(_ configuration: Configuration) -> (report: String, isFine: Bool) {
+/// - Returns: a report for people, and whether all is well: every configured backend answered, or,
+/// with `isSearching`, at least one of those that are looked for.
+public func checkBackends(
+    _ configuration: Configuration, isSearching: Bool = false
+) -> (report: String, isFine: Bool) {
     let loop = Loop()
     var answers: [BackendState] = []
     let discovery = Discovery(through: ConnectionPool(on: loop), configuration.backends) { states in
@@ -23,7 +25,8 @@ public func checkBackends(_ configuration: Configuration) -> (report: String, is
         report += "\(backend.name): \(backend.settings.url): \(backend.summary)\n"
         for model in backend.models where backend.isUp { report += "  \(model.id)\n" }
     }
-    return (report, answers.allSatisfy(\.isUp))
+    let isFine = isSearching ? answers.contains(where: \.isUp) : answers.allSatisfy(\.isUp)
+    return (report, isFine)
 }
 
 /// Asks the Sluice that runs at the configuration's first address for its models.

@@ -1,6 +1,7 @@
 // What the terminal is told at the start: where we listen, what was found, and what to try.
 
 internal import HTTPTransport
+internal import JSON
 internal import Routing
 
 /// The start-up message.
@@ -8,11 +9,16 @@ struct Greeting {
     private let addresses: [SocketAddress]
     private let backends: [BackendState]
     private let isSearching: Bool
+    private let needsKey: Bool
 
-    init(_ addresses: [SocketAddress], _ backends: [BackendState], isSearching: Bool) {
+    init(
+        _ addresses: [SocketAddress], _ backends: [BackendState], isSearching: Bool,
+        needsKey: Bool = false
+    ) {
         self.addresses = addresses
         self.backends = backends
         self.isSearching = isSearching
+        self.needsKey = needsKey
     }
 
     /// The message as one text.
@@ -54,8 +60,14 @@ struct Greeting {
 
     private var whatToTry: [String] {
         let shown = models.prefix(8).joined(separator: ", ") + (models.count > 8 ? ", …" : "")
+        // A name may hold what JSON or the shell would read as something else.
+        var name: [UInt8] = []
+        name.appendJSONString(models[0])
         let body =
-            #"{"model":"\#(models[0])","stream":true,"messages":[{"role":"user","content":"Hello"}]}"#
+            #"{"model":\#(String(decoding: name, as: UTF8.self)),"stream":true,"#
+            + #""messages":[{"role":"user","content":"Hello"}]}"#
+        let quotedBody = "'" + body.replacing("'", with: #"'\''"#) + "'"
+        let key = needsKey ? " -H 'Authorization: Bearer KEY'" : ""
         let target =
             switch addresses.first?.url {
             case .some(let url) where url.hasPrefix("unix:"):
@@ -64,7 +76,8 @@ struct Greeting {
             case nil: "http://127.0.0.1:8484"
             }
         return [
-            "Models: \(shown)", "Try it:", "  curl -N \(target)/v1/chat/completions -d '\(body)'",
+            "Models: \(shown)", "Try it:",
+            "  curl -N \(target)/v1/chat/completions\(key) -d \(quotedBody)",
         ]
     }
 }

@@ -153,7 +153,9 @@ public final class Server {
         tellAll(.fleet(Fleet(configuration, backends)))
         guard hasGreeted else {
             hasGreeted = true
-            let greeting = Greeting(addresses, backends, isSearching: isSearching)
+            let greeting = Greeting(
+                addresses, backends, isSearching: isSearching,
+                needsKey: !configuration.keys.isEmpty)
             return configuration.log.format == .json
                 ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
         }

@@ -158,7 +158,7 @@ final class Worker {
         // What has no valid head has no method and no path, but it has its line in the log.
         var record = RequestRecord(
             id: ids.next(), method: "-", path: "-",
-            ending: error.code == .requestTimeout ? .requestTimeout : .refused,
+            ending: error.refusalEnding,
             totalMilliseconds: 0)
         record.status = error.status
         log.write(record)

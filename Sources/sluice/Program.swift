@@ -54,7 +54,8 @@ struct Program {
         }
         switch options.command {
         case .models: return report(askForModels(configuration))
-        case .serve where options.isCheck: return report(checkBackends(configuration))
+        case .serve where options.isCheck:
+            return report(checkBackends(configuration, isSearching: isSearching))
         case .serve, .help, .version, .top: return serve(configuration, isSearching)
         }
     }

@@ -20,6 +20,12 @@ extension ClientSight {
         case .closed: return lookForEnd(.closed, client)
         case .reset: return lookForEnd(.reset, client)
         case .wholeFlood: return .pending("\(client.floodEvents) events of the flood have come")
+        case .bytesTaken:
+            guard let wire = client.wire, !wire.hasFailedToSend else {
+                return .failed("some were refused")
+            }
+            return wire.unsentBytes == 0
+                ? .seen(at: now) : .pending("\(wire.unsentBytes) bytes are left")
         case .text(let text): return lookForText(text, client, now)
         case .field(let name, let value):
             return withResponse(client) { response in

@@ -4,7 +4,8 @@ import Glibc
 
 /// The open sockets and event descriptors of the process.
 enum Descriptors {
-    /// Number and kernel name of each: `12 socket:[48211]`. Files are left out: other tests read some meanwhile.
+    /// Number and kernel name of each: `12 socket:[48211]`. Files are left out: other tests read
+    /// some meanwhile.
     static func open() -> Set<String> {
         guard let folder = unsafe opendir("/proc/self/fd") else { return [] }
         defer { unsafe closedir(folder) }
@@ -29,7 +30,8 @@ enum Descriptors {
 
     /// Those open now that were not there before and do not go.
     ///
-    /// Other suites run in the same process at the same time, so a newcomer may be theirs. Theirs go; a leak stays.
+    /// Other suites run in the same process at the same time, so a newcomer may be theirs. Theirs
+    /// go; a leak stays.
     static func leaked(since before: Set<String>, patience: Duration = .seconds(3)) -> Set<String> {
         var suspects = open().subtracting(before)
         let clock = ContinuousClock()

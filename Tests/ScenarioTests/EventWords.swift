@@ -4,7 +4,8 @@ import JSON
 
 /// What a stream of server-sent events says.
 struct EventWords {
-    /// One text for each event: `role`, `content "Hel"`, `finish stop`, `usage 10+2`, `error token_timeout`, `[DONE]`.
+    /// One text for each event: `role`, `content "Hel"`, `finish stop`, `usage 10+2`, `error
+    /// token_timeout`, `[DONE]`.
     private(set) var events: [String] = []
     /// How many comments stand between them.
     private(set) var comments = 0
@@ -71,7 +72,8 @@ func value(at path: String, in body: [UInt8]) -> JSONText? {
     return value
 }
 
-/// Whether a value is the one a scenario writes. Strings are compared by their text, the rest as it stands.
+/// Whether a value is the one a scenario writes. Strings are compared by their text, the rest as it
+/// stands.
 func isSame(_ found: JSONText?, _ written: String) -> Bool {
     guard let found else { return false }
     // What a scenario writes may be no JSON at all; then it is compared as it stands.

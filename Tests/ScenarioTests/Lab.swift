@@ -103,7 +103,8 @@ final class Lab {
 
     // MARK: - The end
 
-    /// Closes everything and lets the loop finish what that begins. Says what is left that should not be.
+    /// Closes everything and lets the loop finish what that begins. Says what is left that should
+    /// not be.
     func close() -> [String] {
         for client in clients.values { client.close() }
         for upstream in upstreams.values { upstream.close() }
@@ -143,8 +144,19 @@ extension Configuration {
                 limits[limit] = limit.isSize ? try parseSize(value) : try parseCount(value)
             case ("keep_alive_interval", _): keepAliveInterval = try parseDuration(value)
             case ("default_model", _): defaultModel = value
+            case ("key", _): keys.append(try KeySettings(scenario: value, line: line))
             default: throw ScenarioError(line: line, message: "'\(name)' cannot be set")
             }
         }
+    }
+}
+
+extension KeySettings {
+    /// `alice SECRET`, or `alice SECRET for tiny*` for a key that may not use everything.
+    fileprivate init(scenario text: String, line: Int) throws {
+        var words = Words(text, line: line)
+        self.init(name: try words.word(), key: Secret(try words.word()))
+        if words.take("for") { models = Scenario.list(words.remainder()[...]) }
+        try words.expectEnd()
     }
 }

@@ -1,4 +1,5 @@
-// What the reader of scenario files makes of mistakes: a complaint with its line, never a scenario that says less.
+// What the reader of scenario files makes of mistakes: a complaint with its line, never a scenario
+// that says less.
 
 import Testing
 

@@ -1,4 +1,5 @@
-// A client's reading of HTTP answers, written apart from the server's own parsers so that it can contradict them.
+// A client's reading of HTTP answers, written apart from the server's own parsers so that it can
+// contradict them.
 
 import EventLoop
 

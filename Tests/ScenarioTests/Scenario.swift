@@ -88,6 +88,8 @@ enum ClientSight {
     case cutBody
     case closed
     case reset
+    /// All that it has sent was taken.
+    case bytesTaken
     /// Every numbered event of a flood, in order.
     case wholeFlood
 }

@@ -1,10 +1,12 @@
-// Plays every file under Tests/Scenarios against a server in this process. docs/SCENARIOS.md explains the files.
+// Plays every file under Tests/Scenarios against a server in this process. docs/SCENARIOS.md
+// explains the files.
 
 import Testing
 import TestSupport
 
 @Suite(.serialized) struct ScenarioTests {
-    /// How often a scenario that missed only a time is played: a busy machine is late once, a slow program always.
+    /// How often a scenario that missed only a time is played: a busy machine is late once, a slow
+    /// program always.
     private static let attempts = 4
 
     @Test(arguments: ScenarioFiles.all)

@@ -146,7 +146,10 @@ func repeated(_ text: String) -> String {
 /// The bytes of a text with `\r`, `\n`, `\t`, `\0`, `\\` and `\xNN`, and with repetitions.
 func unescaped(_ text: String, line: Int) throws(ScenarioError) -> [UInt8] {
     var bytes: [UInt8] = []
-    var rest = Array(repeated(text).utf8)[...]
+    let written = Array(repeated(text).utf8)
+    // Megabytes take their time byte by byte.
+    guard written.contains(UInt8(ascii: "\\")) else { return written }
+    var rest = written[...]
     while let byte = rest.popFirst() {
         guard byte == UInt8(ascii: "\\") else {
             bytes.append(byte)

@@ -51,7 +51,8 @@ final class ScriptedClient {
         try request("POST", "/v1/chat/completions", [], Array(body.utf8))
     }
 
-    /// Sends bytes as they are. Between pieces the loop has a turn, so that each is a read of its own.
+    /// Sends bytes as they are. Between pieces the loop has a turn, so that each is a read of its
+    /// own.
     func send(_ bytes: [UInt8], pieces: Int) throws {
         // An answer to HEAD can be read only by who knows of the request.
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\r\n") {

@@ -32,7 +32,8 @@ final class ScriptedUpstream {
 
     var address: SocketAddress? { door?.address }
 
-    /// The call a step speaks of: the one it names, else the last one that was looked at, else the first.
+    /// The call a step speaks of: the one it names, else the last one that was looked at, else the
+    /// first.
     func call(_ number: Int?) -> ScriptedCall? {
         let place = number.map { $0 - 1 } ?? current
         return place < calls.count ? calls[place] : nil
@@ -163,8 +164,8 @@ final class ScriptedCall {
                 : delta(#"{"reasoning_content":"\#(text)"}"#))
     }
 
-    /// Ends the answer with its reason, its counts (10 tokens of prompt) and the end of the body. llama-server closes
-    /// the connection after every stream, Ollama keeps it (wire notes of both).
+    /// Ends the answer with its reason, its counts (10 tokens of prompt) and the end of the body.
+    /// llama-server closes the connection after every stream, Ollama keeps it (wire notes of both).
     func finish(_ reason: String) {
         guard !isOllama else {
             event(

@@ -70,6 +70,7 @@ private func clientSight(_ words: inout Words) throws(ScenarioError) -> ClientSi
     if words.take("close") { return .closed }
     if words.take("reset") { return .reset }
     if words.take("the whole flood") { return .wholeFlood }
+    if words.take("its bytes taken") { return .bytesTaken }
     if words.take("error event") { return .errorEvent(try words.word()) }
     if words.take("no header") { return .noField(try words.word()) }
     if words.take("header") {
@@ -118,7 +119,8 @@ func upstreamStep(_ words: inout Words, _ more: [String]) throws(ScenarioError) 
     throw words.fail("'upstream \(words.rest)' is not understood")
 }
 
-/// `200 text/event-stream` is a head with chunks to come; `503 {"error":…}` or `204` is a whole answer.
+/// `200 text/event-stream` is a head with chunks to come; `503 {"error":…}` or `204` is a whole
+/// answer.
 private func upstreamAnswer(
     _ status: Int, _ words: inout Words, _ more: [String]
 ) throws(ScenarioError) -> UpstreamStep {

@@ -5,8 +5,8 @@ import Glibc
 
 @testable import HTTPTransport
 
-/// A scripted end of a connection. It reads as fast as it can unless it is told not to, notes when things came, and
-/// sends what is put into it whenever the socket takes it.
+/// A scripted end of a connection. It reads as fast as it can unless it is told not to, notes when
+/// things came, and sends what is put into it whenever the socket takes it.
 final class Wire {
     /// How the other side has ended the connection.
     enum End: Equatable { case closed, reset }
@@ -25,6 +25,8 @@ final class Wire {
     /// How many bytes the socket has taken, and since when it takes no more.
     private(set) var sentBytes = 0
     private(set) var stuckSince: Instant?
+    /// Whether bytes were refused: the other side was gone.
+    private(set) var hasFailedToSend = false
     /// Hears of every read.
     var arrived: (Span<UInt8>) -> Void = { _ in }
 
@@ -44,7 +46,8 @@ final class Wire {
         reading?.start()
     }
 
-    /// Connects to an address. With `smallBuffers` the kernel holds little for a reader that does not read.
+    /// Connects to an address. With `smallBuffers` the kernel holds little for a reader that does
+    /// not read.
     convenience init(
         on loop: Loop, to address: SocketAddress, smallBuffers: Bool = false
     ) throws(SocketError) {
@@ -92,6 +95,7 @@ final class Wire {
                 return
             // The other side is gone; reading tells how.
             case .ended, .failed:
+                hasFailedToSend = true
                 source = nil
                 outbox = []
                 sentFromOutbox = 0
@@ -181,7 +185,8 @@ final class Wire {
     }
 }
 
-/// A listening socket of a script. Nobody accepts from it but `accepted`, and only while it is open.
+/// A listening socket of a script. Nobody accepts from it but `accepted`, and only while it is
+/// open.
 final class Door {
     /// Where it listens: 127.0.0.1 and a port of the system's choice.
     let address: SocketAddress
@@ -219,7 +224,8 @@ final class Door {
             watch?.start()
         }
         socket = consume made
-        // A queue of length 0 holds one connection; what comes after it waits for its SYN to be answered.
+        // A queue of length 0 holds one connection; what comes after it waits for its SYN to be
+        // answered.
         if manner == .silent { fillers = [try Wire(on: loop, to: address)] }
     }
 

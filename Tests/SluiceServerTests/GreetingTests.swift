@@ -77,6 +77,23 @@ import Testing
                 """)
     }
 
+    @Test func sayThatAKeyIsNeeded() throws {
+        let up = [try state("gpu", llamaURL, .llamaServer, ["qwen3"])]
+        let greeting = Greeting([try address(8484)], up, isSearching: false, needsKey: true)
+        let body =
+            #"'{"model":"qwen3","stream":true,"messages":[{"role":"user","content":"Hello"}]}'"#
+        #expect(
+            greeting.lines.last
+                == "  curl -N http://127.0.0.1:8484/v1/chat/completions -H 'Authorization: Bearer KEY' -d \(body)"
+        )
+    }
+
+    @Test func giveTheShellAndJSONTheirQuotes() throws {
+        let odd = [try state("gpu", llamaURL, .llamaServer, [#"it's "big""#])]
+        let greeting = Greeting([try address(8484)], odd, isSearching: false)
+        #expect(greeting.lines.last?.contains(#"-d '{"model":"it'\''s \"big\"","stream""#) == true)
+    }
+
     @Test func nameEightModelsAndThatThereAreMore() throws {
         let nine = (1...9).map { "m\($0)" }
         let all = Greeting([], [try state("a", llamaURL, .openai, nine)], isSearching: false)

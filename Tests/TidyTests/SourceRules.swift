@@ -134,7 +134,8 @@ import Testing
 
     // MARK: - Declarations
 
-    /// The edge targets may hand each other a pointer of C's within the package; nobody else sees one.
+    /// The edge targets may hand each other a pointer of C's within the package; nobody else sees
+    /// one.
     @Test func rawPointersStayOutOfDeclarationsThatOthersSee() {
         for file in Self.sources {
             let isEdge = Self.seesC.values.contains { $0.contains(file.target) }

@@ -106,7 +106,12 @@ internal import Glibc
             parse(bytes.span)
         }
         for _ in 0..<Self.readsPerTurn {
-            guard case .reading = phase else { return }
+            guard case .reading = phase else {
+                // The client may have closed right behind its request. That edge will not come
+                // again, so it is looked at again.
+                if seen.contains(.closed) { watch?.callAgain(seen) }
+                return
+            }
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
                 server.loop.withScratch(count) { parse($0) }
@@ -395,8 +400,9 @@ internal import Glibc
         armDeadlineTimer()
     }
 
-    /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A client that has
-    /// taken less than that is slow, not stalled: so what counts is what the kernel still holds.
+    /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A
+    /// client that has taken less than that is slow, not stalled: so what counts is what the kernel
+    /// still holds.
     private func lookAtStall(_ now: Instant) {
         let held = socket?.unacknowledgedBytes ?? 0
         guard held < heldAtStall else { return leave { $0.clientStalled() } }

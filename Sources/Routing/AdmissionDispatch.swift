@@ -1,0 +1,222 @@
+// Hands free slots to those who wait.
+//
+// Grouping by model: a server that holds fewer models than are asked for must put one out to load
+// another, which takes as long as many answers. On such a server a request whose model is not
+// loaded may be overtaken by requests for models that are, but by no more than
+// `Admission.overtakingLimit` and for no longer than `Admission.overtakingTime`. After that the
+// running ones end, nobody joins them, and the models are swapped. It works both ways: now the
+// others are those that may be overtaken.
+
+extension Admission {
+    /// How a place stands to a request that would go there.
+    private enum Access {
+        /// It may.
+        case free
+        /// No slot, or one that an older request has claimed.
+        case taken
+        /// There is a slot, but another model would have to be put out, and it is not yet time.
+        case needsSwap
+    }
+
+    /// Grants whatever can be granted.
+    mutating func dispatch(now: Int64) -> [Answer] {
+        guard !crowded.isEmpty else { return [] }
+        var answers: [Answer] = []
+        // A request that let others go first is served itself if none of them went after all; so
+        // a second pass may follow, and rarely a third.
+        while runPass(now, &answers) {}
+        return answers
+    }
+
+    /// Asks the heads of all queues in the order of their ranks. Returns whether somebody waited
+    /// for others who then did not go.
+    private mutating func runPass(_ now: Int64, _ answers: inout [Answer]) -> Bool {
+        pass += 1
+        var heads: [(rank: Rank, pool: Int)] = []
+        for pool in crowded where pools[pool].stall == nil {
+            if let seat = head(of: pool), let rank = room.rank(seat) { heads.append((rank, pool)) }
+        }
+        // The next is the last, where it is cheap to take.
+        if heads.count > 1 { heads.sort { $1.rank < $0.rank } }
+        while let (_, pool) = heads.popLast() {
+            guard let seat = head(of: pool), let offset = choosePlace(seat, now) else { continue }
+            answers.append(.granted(grant(seat, offset, now)))
+            guard let next = head(of: pool), let rank = room.rank(next) else { continue }
+            let index = heads.lastIndex { rank < $0.rank }.map { $0 + 1 } ?? 0
+            heads.insert((rank, pool), at: index)
+        }
+        return findIdleDeferrals()
+    }
+
+    /// Finds backends on which someone let others go first, of whom none went, and nothing runs
+    /// that could end: the next pass must not wait for anything there.
+    private mutating func findIdleDeferrals() -> Bool {
+        var found = false
+        for index in backends.indices
+        where backends[index].swapClaim.pass == pass && backends[index].lastOvertaking != pass
+            && backends[index].running == 0 && backends[index].mustSwap != pass - 1
+        {
+            backends[index].mustSwap = pass
+            found = true
+        }
+        return found
+    }
+
+    /// The best place for the request at `seat`, as an offset in its ticket; `nil` if it must wait,
+    /// and then what it waits for is claimed.
+    private mutating func choosePlace(_ seat: Int, _ now: Int64) -> Int? {
+        guard let waiter = room[seat] else { return nil }
+        let pool = pools[waiter.pool]
+        var free: [Int] = []
+        var swaps: [Int] = []
+        for offset in pool.open {
+            let station = pool.stations[offset]
+            switch access(waiter, station, now) {
+            case .free: free.append(offset)
+            case .taken: break
+            case .needsSwap: swaps.append(offset)
+            }
+        }
+        if free.count == 1 { return free[0] }
+        if let best = bestPlace(of: options(free, pool, waiter.ticket)) { return free[best] }
+        for offset in pool.open {
+            let station = pool.stations[offset]
+            guard swaps.contains(offset) else {
+                lanes[stations[station].lane].claim = pass
+                continue
+            }
+            // Not the lane: requests for the loaded models may have it.
+            let backend = stations[station].backend
+            guard backends[backend].swapClaim.pass != pass else { continue }
+            backends[backend].swapClaim = (pass, seat)
+            room.noteDeferred(seat, now: now)
+        }
+        return nil
+    }
+
+    private func options(_ offsets: [Int], _ pool: Pool, _ ticket: Ticket) -> [PlaceOption] {
+        let known = affinity.places(for: ticket.prefixes)
+        return offsets.map { offset in
+            let number = pool.stations[offset]
+            let station = stations[number]
+            let backend = backends[station.backend]
+            let lane = lanes[station.lane]
+            return PlaceOption(
+                isWarm: !backend.tellsLoaded || station.isLoaded,
+                prefixLength: known.first { $0.place == number }?.length ?? 0,
+                load: (backend.running, lane.slots), lastTurn: backend.lastTurn)
+        }
+    }
+
+    // MARK: - Models that are swapped
+
+    private mutating func access(_ waiter: Waiter, _ number: Int, _ now: Int64) -> Access {
+        let station = stations[number]
+        let lane = lanes[station.lane]
+        guard lane.claim != pass, lane.hasRoom(for: waiter.ticket.weight) else { return .taken }
+        guard let limit = backends[station.backend].residentModels else { return .free }
+        let isSwap = needsSwap(station, limit)
+        let claim = backends[station.backend].swapClaim
+        if claim.pass == pass, let older = room[claim.seat] {
+            // Who needs a swap too waits behind the one who waits for it already.
+            if isSwap { return .needsSwap }
+            return mayOvertake(older, waiter.ticket, now) ? .free : .taken
+        }
+        guard isSwap else { return .free }
+        let models = backends[station.backend].stations.values
+        let busy = models.count { stations[$0].running > 0 }
+        if busy >= limit { return .needsSwap }
+        let mustSwap = backends[station.backend].mustSwap == pass - 1
+        return !mustSwap && letsOthersFirst(waiter, station, now) ? .needsSwap : .free
+    }
+
+    private func needsSwap(_ station: Station, _ limit: Int) -> Bool {
+        guard !station.isLoaded, station.running == 0 else { return false }
+        let models = backends[station.backend].stations.values
+        return models.count { stations[$0].isLoaded || stations[$0].running > 0 } >= limit
+    }
+
+    private func mayOvertake(_ older: Waiter, _ ticket: Ticket, _ now: Int64) -> Bool {
+        // A batch request never goes before somebody who waits for the answer.
+        guard older.ticket.priority == .batch || ticket.priority == .interactive else {
+            return false
+        }
+        return older.overtaken < Self.overtakingLimit
+            && now - (older.deferredSince ?? now) < Self.overtakingTime
+    }
+
+    /// Whether another waits, behind `waiter`, for a model that is loaded on the backend of
+    /// `station`, and may go first.
+    private func letsOthersFirst(_ waiter: Waiter, _ station: Station, _ now: Int64) -> Bool {
+        crowded.contains { number in
+            guard number != waiter.pool, let seat = head(of: number), let other = room[seat],
+                mayOvertake(waiter, other.ticket, now)
+            else { return false }
+            let pool = pools[number]
+            return pool.open.contains { offset in
+                let candidate = stations[pool.stations[offset]]
+                let lane = lanes[candidate.lane]
+                return candidate.backend == station.backend && candidate.isLoaded
+                    && lane.claim != pass && lane.hasRoom(for: other.ticket.weight)
+            }
+        }
+    }
+
+    // MARK: - Coming and going
+
+    private mutating func grant(_ seat: Int, _ offset: Int, _ now: Int64) -> Grant {
+        guard let waiter = removeWaiter(at: seat) else { preconditionFailure("an empty seat") }
+        let number = pools[waiter.pool].stations[offset]
+        let backend = stations[number].backend
+        if backends[backend].swapClaim.pass == pass {
+            // It goes before the one who claims the swap.
+            room.noteOvertaken(backends[backend].swapClaim.seat)
+            backends[backend].lastOvertaking = pass
+        }
+        load(number)
+        turn += 1
+        (backends[backend].lastTurn, stations[number].lastTurn) = (turn, turn)
+        let running = Running(
+            ticket: waiter.ticket, rank: waiter.rank, arrived: waiter.arrived, station: number,
+            granted: now)
+        locations[waiter.ticket.id] = .running(running)
+        occupy(running, by: 1)
+        let isReturning = affinity.places(for: waiter.ticket.prefixes).contains {
+            $0.place == number
+        }
+        if let whole = waiter.ticket.prefixes.last { affinity.remember(whole, at: number) }
+        return Grant(
+            id: waiter.ticket.id, place: pools[waiter.pool].places[offset],
+            waited: now - waiter.arrived, isReturning: isReturning)
+    }
+
+    mutating func leave(_ running: Running) { occupy(running, by: -1) }
+
+    func need(_ running: Running) -> Int {
+        lanes[stations[running.station].lane].need(running.ticket.weight)
+    }
+
+    private mutating func occupy(_ running: Running, by sign: Int) {
+        let slots = sign * need(running)
+        let station = stations[running.station]
+        stations[running.station].running += sign
+        lanes[station.lane].taken += slots
+        backends[station.backend].running += slots
+    }
+
+    /// The model will be loaded by the request that goes to it now; the one that was used longest
+    /// ago is put out, as servers do.
+    private mutating func load(_ number: Int) {
+        guard !stations[number].isLoaded else { return }
+        let backend = backends[stations[number].backend]
+        if let limit = backend.residentModels {
+            var loaded = backend.stations.values.filter { stations[$0].isLoaded }
+            loaded.sort { stations[$0].lastTurn < stations[$1].lastTurn }
+            let idle = loaded.filter { stations[$0].running == 0 }
+            for other in idle.prefix(max(loaded.count - limit + 1, 0)) {
+                stations[other].isLoaded = false
+            }
+        }
+        stations[number].isLoaded = true
+    }
+}
