@@ -92,7 +92,9 @@ struct OpenAIStream: Sendable {
         while start < line.count, line[start] != UInt8(ascii: "{") { start += 1 }
         guard start < line.count, let (text, _) = parsed(line.extracting(start..<line.count))
         else { return .stray(line) }
-        if let error = reportedError(text) { return .reported(json: error) }
+        if let error = reportedError(text, uniqueMembers(of: text)) {
+            return .reported(json: error)
+        }
         return isError ? .reported(json: Array(text.bytes)) : .stray(line)
     }
 
@@ -103,9 +105,10 @@ struct OpenAIStream: Sendable {
         guard let (text, strayBytes) = parsed(event), text.kind == .object else {
             throw .malformed
         }
-        if let error = reportedError(text) { throw .reported(error) }
-        let options = writer.options
-        guard let whole = OpenAIStreamEvent(text, includeUsage: options.includeUsage) else {
+        let members = uniqueMembers(of: text)
+        if let error = reportedError(text, members) { throw .reported(error) }
+        let includeUsage = writer.options.includeUsage
+        guard let whole = OpenAIStreamEvent(text, members, includeUsage: includeUsage) else {
             throw .malformed
         }
         settle(whole)
@@ -146,11 +149,11 @@ struct OpenAIStream: Sendable {
     }
 
     /// The JSON of a reported failure: the `error` member, or the whole event of vLLM's older form.
-    private func reportedError(_ event: JSONText) -> [UInt8]? {
-        if let error = event["error"], !error.isNull, error.bool != false, error.string != "" {
+    private func reportedError(_ event: JSONText, _ members: [JSONText.Member]) -> [UInt8]? {
+        if let error = members.value("error"), error.bool != false, error.string != "" {
             return Array(error.bytes)
         }
-        guard event["object"]?.isString("error") == true else { return nil }
+        guard members.value("object")?.isString("error") == true else { return nil }
         return Array(event.bytes)
     }
 

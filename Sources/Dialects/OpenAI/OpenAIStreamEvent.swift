@@ -13,8 +13,8 @@ struct OpenAIStreamEvent {
     private let includeUsage: Bool
 
     /// `nil` if the event has neither choices nor usage, or choices that are no objects.
-    init?(_ event: JSONText, includeUsage: Bool) {
-        members = uniqueMembers(of: event)
+    init?(_ event: JSONText, _ members: [JSONText.Member], includeUsage: Bool) {
+        self.members = members
         byteCount = event.range.count
         self.includeUsage = includeUsage
         // An event of usage alone may leave its empty choices out.

@@ -54,8 +54,24 @@ public struct CallRequest: Sendable {
 
     /// Makes a request of a whole head, blank line included, and a body.
     public init(head: [UInt8], body: [Piece] = [], isHEAD: Bool = false) {
-        pieces = [.bytes(head)] + body
+        pieces = [.bytes(head)]
         self.isHEAD = isHEAD
+        for piece in body { append(piece) }
+    }
+
+    /// Below this many bytes, pieces are joined: a system call costs more than the copy.
+    private static let joinLimit = 16 * 1024
+
+    private mutating func append(_ piece: Piece) {
+        guard case .bytes(var joined)? = pieces.last, joined.count + piece.count < Self.joinLimit
+        else { return pieces.append(piece) }
+        // Taken out first, so that the bytes grow in place.
+        pieces.removeLast()
+        switch piece {
+        case .bytes(let bytes): joined += bytes
+        case .part(let bytes, let range): joined += bytes[range]
+        }
+        pieces.append(.bytes(joined))
     }
 }
 
@@ -211,6 +227,7 @@ public struct CallTarget: Sendable {
             }
             if case .over = state { return }
         }
+        pieces = []  // an empty slice would still hold all of them
         connection?.watchWriting(false)
     }
 
@@ -231,8 +248,11 @@ public struct CallTarget: Sendable {
     }
 
     private func send(_ bytes: [UInt8], _ range: Range<Int>) -> Socket.Transfer {
-        unsafe bytes.withUnsafeBytes { all in
-            unsafe connection?.send(UnsafeRawBufferPointer(rebasing: all[range])) ?? .ended
+        // A small piece leaves together with the one after it.
+        let more = pieces.count > 1
+        return unsafe bytes.withUnsafeBytes { all in
+            unsafe connection?.send(UnsafeRawBufferPointer(rebasing: all[range]), more: more)
+                ?? .ended
         }
     }
 

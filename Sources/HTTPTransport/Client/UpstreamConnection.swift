@@ -54,10 +54,9 @@ protocol ConnectionUser: AnyObject {
     /// Hands the connection to another user, who from now on holds it.
     func handOver(to user: any ConnectionUser) { unsafe self.user = user }
 
-    /// Sends as much as goes.
-    @inline(__always)
-    func send(_ bytes: UnsafeRawBufferPointer) -> Socket.Transfer {
-        unsafe socket?.send(bytes) ?? .ended
+    /// Sends as much as goes. `more` says that the next bytes follow at once.
+    func send(_ bytes: UnsafeRawBufferPointer, more: Bool) -> Socket.Transfer {
+        unsafe socket?.send(bytes, more: more) ?? .ended
     }
 
     /// Reads into the loop's scratch buffer.

@@ -112,12 +112,18 @@ internal import Glibc
                 if seen.contains(.closed) { watch?.callAgain(seen) }
                 return
             }
-            switch unsafe receive(into: server.loop.scratch) {
+            let wanted = bytesToReadInPlace
+            switch wanted > 0 ? receiveBody(wanted) : unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
-                server.loop.withScratch(count) { parse($0) }
+                if wanted > 0 {
+                    takeReadBody(count)
+                } else {
+                    server.loop.withScratch(count) { parse($0) }
+                }
                 // A short read has emptied the socket; what comes later is a new edge, except for
                 // an end of stream that was seen together with these bytes.
-                if count < Loop.scratchBytes, !seen.contains(.closed) { return }
+                let asked = wanted > 0 ? wanted : Loop.scratchBytes
+                if count < asked, !seen.contains(.closed) { return }
             case .wouldBlock: return
             case .ended, .failed: return clientLeft()
             }
@@ -158,10 +164,47 @@ internal import Glibc
         }
         server.bodyBytes += part.count
         if body.isEmpty, case .length(let length) = head?.body {
-            // Not all of a declared length at once: a head is cheap to send, memory is not.
-            body.reserveCapacity(min(length, 1 << 20))
+            // Not all of a long one at once: a head is cheap to send, memory is not. Four megabytes
+            // that are not written to are no memory yet.
+            body.reserveCapacity(min(length, 4 << 20))
         }
         body.append(bytes: part)
+    }
+
+    // MARK: - Large bodies
+
+    /// From how many missing bytes on a body is read to where it stays, without a copy.
+    private static let readsInPlaceFrom = 32 * 1024
+
+    /// How many bytes of a body the next read may put in place; 0 if it should go through the
+    /// parser.
+    private var bytesToReadInPlace: Int {
+        let missing = parser.bodyBytesToCome
+        guard missing >= Self.readsInPlaceFrom else { return 0 }
+        // A body over its bounds is refused on the ordinary way.
+        guard server.bodyBytes + missing <= server.options.bodies else { return 0 }
+        let room = body.capacity - body.count
+        return min(missing, max(room, Self.readsInPlaceFrom))
+    }
+
+    private func receiveBody(_ wanted: Int) -> Socket.Transfer {
+        var result = Socket.Transfer.ended
+        body.append(addingCapacity: wanted) { output in
+            unsafe output.withUnsafeMutableBufferPointer { buffer, initializedCount in
+                let rest = unsafe UnsafeMutableRawBufferPointer(buffer)[initializedCount...]
+                unsafe result = receive(into: .init(rebasing: rest))
+                // recv has written so many bytes from the start of the rest.
+                if case .bytes(let count) = result { initializedCount += count }
+            }
+        }
+        return result
+    }
+
+    private func takeReadBody(_ count: Int) {
+        server.bodyBytes += count
+        parser.skipBody(count)
+        // The end of the body is the parser's to tell.
+        parse(Span())
     }
 
     /// A whole request is there: evhttp parses its canonical head, and the handler gets it.
