@@ -18,18 +18,27 @@ public enum UpstreamDialect: Sendable, Equatable, CaseIterable {
 /// complete: what an upstream does after that is its own affair.
 public struct StreamDecoder: Sendable {
     private var events: SSEDecoder
-    private var records: LineSplitter
     private var openAI: OpenAIStream
-    private var ollama: OllamaStream
+    // None or one: the dialect that is not spoken takes no room in sessions, of which there are
+    // many.
+    private var ollama: [Ollama] = []
     private let dialect: UpstreamDialect
+
+    fileprivate struct Ollama: Sendable {
+        var records: LineSplitter
+        var stream: OllamaStream
+    }
 
     /// Makes a decoder for one answer. A frame of more than `eventLimit` bytes is refused.
     public init(_ dialect: UpstreamDialect, _ options: StreamOptions, eventLimit: Int) {
         self.dialect = dialect
         events = SSEDecoder(limit: eventLimit)
-        records = LineSplitter(limit: eventLimit)
         openAI = OpenAIStream(options)
-        ollama = OllamaStream(options)
+        if dialect == .ollama {
+            ollama = [
+                Ollama(records: LineSplitter(limit: eventLimit), stream: OllamaStream(options))
+            ]
+        }
     }
 
     /// Upstream data events seen so far. Comments (llama-server's pings) do not count, so that
@@ -37,7 +46,7 @@ public struct StreamDecoder: Sendable {
     public var dataEvents: Int {
         switch dialect {
         case .openAI: openAI.dataEvents
-        case .ollama: ollama.dataEvents
+        case .ollama: ollama[0].stream.dataEvents
         }
     }
 
@@ -61,7 +70,7 @@ public struct StreamDecoder: Sendable {
         do throws(DialectError) {
             switch dialect {
             case .openAI: try Self.feed(&events, &openAI, bytes, &sink)
-            case .ollama: try Self.feed(&records, &ollama, bytes, &sink)
+            case .ollama: try ollama[0].feed(bytes, &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -78,8 +87,7 @@ public struct StreamDecoder: Sendable {
                 try Self.finish(&events, &openAI, &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
-                try Self.finish(&records, &ollama, &sink)
-                try ollama.finish(into: &sink)
+                try ollama[0].finish(&sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -91,7 +99,7 @@ public struct StreamDecoder: Sendable {
     private var writer: StreamWriter {
         switch dialect {
         case .openAI: openAI.writer
-        case .ollama: ollama.writer
+        case .ollama: ollama[0].stream.writer
         }
     }
 
@@ -103,13 +111,13 @@ public struct StreamDecoder: Sendable {
         guard isAnswerComplete else {
             switch dialect {
             case .openAI: openAI.abandon(into: &sink)
-            case .ollama: ollama.abandon(into: &sink)
+            case .ollama: ollama[0].stream.abandon(into: &sink)
             }
             throw error
         }
         switch dialect {
         case .openAI: try openAI.finish(into: &sink)
-        case .ollama: try ollama.finish(into: &sink)
+        case .ollama: try ollama[0].stream.finish(into: &sink)
         }
     }
 
@@ -128,6 +136,32 @@ public struct StreamDecoder: Sendable {
         }
     }
 
+    private static func finish(
+        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        do {
+            try events.finish { item, name, data throws(DialectError) in
+                try stream.take(item, named: name, data, into: &sink)
+            }
+        } catch {
+            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
+        }
+    }
+}
+
+extension StreamDecoder.Ollama {
+    fileprivate mutating func feed(
+        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        try Self.feed(&records, &stream, bytes, &sink)
+    }
+
+    fileprivate mutating func finish(_ sink: inout ChunkSink) throws(DialectError) {
+        try Self.finish(&records, &stream, &sink)
+        try stream.finish(into: &sink)
+    }
+
+    // As above: a closure that captured `self` would overlap.
     private static func feed(
         _ records: inout LineSplitter, _ stream: inout OllamaStream, _ bytes: Span<UInt8>,
         _ sink: inout ChunkSink
@@ -135,18 +169,6 @@ public struct StreamDecoder: Sendable {
         do {
             try records.feed(bytes) { record throws(DialectError) in
                 try stream.take(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.finish { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
             }
         } catch {
             throw error.merged { .frameTooLong(limitBytes: $0.limit) }

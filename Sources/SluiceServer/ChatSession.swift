@@ -12,12 +12,29 @@ internal import Relay
 
 /// One way to answer a request: a backend, and the request in its dialect.
 struct Candidate {
-    let backend: BackendState
+    // The fleet's array and a place in it: a backend's state is large, and every session has one.
+    private let backends: [BackendState]
+    private let index: Int
     let dialect: UpstreamDialect
-    let upstream: UpstreamRequest
+    var upstream: UpstreamRequest
     let upstreamKind: UpstreamKind
     /// Whether `<think>` tags in the text are reasoning.
     let thinkTags: Bool
+
+    /// `upstream` is the request for the backend at `index` of the fleet.
+    init(
+        _ fleet: Fleet, _ index: Int, _ upstream: UpstreamRequest, kind: UpstreamKind,
+        thinkTags: Bool
+    ) {
+        backends = fleet.backends
+        self.index = index
+        self.upstream = upstream
+        upstreamKind = kind
+        dialect = kind == .ollama ? .ollama : .openAI
+        self.thinkTags = thinkTags
+    }
+
+    var backend: BackendState { backends[index] }
 }
 
 /// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it
@@ -28,10 +45,10 @@ struct Candidate {
 final class ChatSession {
     private let worker: Worker
     private let exchange: Exchange
-    private let request: ChatRequest
     private let clientModel: String
-    /// Asked with every chunk, so it is looked up once.
     private let wantsStream: Bool
+    private let includesUsage: Bool
+    private let choiceCount: Int
     private var candidate: Candidate
     private var others: ArraySlice<Candidate>
     private let identity: RequestIdentity
@@ -62,9 +79,10 @@ final class ChatSession {
     ) {
         self.worker = worker
         exchange = incoming.exchange
-        self.request = request
         clientModel = model
         wantsStream = request.isStream
+        includesUsage = request.includesUsage
+        choiceCount = request.choiceCount
         candidate = candidates[0]
         others = candidates.dropFirst()
         identity = incoming.identity
@@ -177,8 +195,8 @@ final class ChatSession {
         var options = StreamOptions(
             id: "chatcmpl-" + identity.id, created: worker.wallSeconds, model: clientModel)
         // A completion always says its usage.
-        options.includeUsage = request.includesUsage || !wantsStream
-        options.choiceCount = request.choiceCount
+        options.includeUsage = includesUsage || !wantsStream
+        options.choiceCount = choiceCount
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
@@ -253,6 +271,14 @@ final class ChatSession {
         record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
         happened(.firstEvent)
         enter(.streaming)
+        releaseRequest()
+    }
+
+    /// From the first event on nobody else is asked: what was kept for that can go.
+    private func releaseRequest() {
+        others = []
+        candidate.upstream.releaseBody()
+        exchange.releaseBody()
     }
 
     // MARK: - The reply

@@ -42,6 +42,4 @@ struct Fleet: Sendable {
                 BackendModels(name: $0.name, kind: $0.kind, isUp: $0.isUp, models: $0.models)
             })
     }
-
-    func backend(named name: String) -> BackendState? { backends.first { $0.name == name } }
 }

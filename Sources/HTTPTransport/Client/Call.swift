@@ -98,7 +98,7 @@ public struct CallTarget: Sendable {
 @safe public final class Call {
     private enum State {
         /// A fresh connection is being made.
-        case connecting(SocketAddress)
+        case connecting
         case exchanging
         case over
     }
@@ -106,7 +106,9 @@ public struct CallTarget: Sendable {
     private let loop: Loop
     private let pool: ConnectionPool
     private let poolKey: String?
-    private var addresses: ArraySlice<SocketAddress>
+    private let addresses: [SocketAddress]
+    /// How many addresses were tried.
+    private var triedAddresses = 0
     /// What to send again if the connection proves stale; gone with the first byte of the answer.
     private var request: CallRequest?
     private var pieces: ArraySlice<CallRequest.Piece>
@@ -131,7 +133,7 @@ public struct CallTarget: Sendable {
         loop = pool.loop
         self.pool = pool
         poolKey = target.poolKey
-        addresses = target.addresses[...]
+        addresses = target.addresses
         self.request = request
         self.headLimit = headLimit
         pieces = request.pieces[...]
@@ -178,13 +180,15 @@ public struct CallTarget: Sendable {
     private func connectToNext(after failure: SocketError?) {
         connection?.close()
         connection = nil
-        guard let address = addresses.popFirst() else {
+        guard triedAddresses < addresses.count else {
             return fail(.unreachable(failure ?? .unknownHost("", reason: "it has no address")))
         }
+        triedAddresses += 1
         do throws(SocketError) {
+            let address = addresses[triedAddresses - 1]
             let made = try UpstreamConnection(on: loop, to: address, for: self)
             connection = made
-            state = .connecting(address)
+            state = .connecting
             // On this machine the handshake is done by now, and the first send goes through: that
             // saves a turn of the loop. Elsewhere it would block, and the loop tells.
             send()
@@ -193,9 +197,9 @@ public struct CallTarget: Sendable {
         }
     }
 
-    private func connectionFailed(_ number: Int32, _ address: SocketAddress) {
-        connectToNext(
-            after: .failed(operation: "connect to", address: address.description, errno: number))
+    private func connectionFailed(_ number: Int32) {
+        let address = addresses[triedAddresses - 1].description
+        connectToNext(after: .failed(operation: "connect to", address: address, errno: number))
     }
 
     /// The connection stands.
@@ -234,7 +238,7 @@ public struct CallTarget: Sendable {
     /// An upstream may answer and close without reading all of the request: then the answer tells,
     /// so reading goes on.
     private func sendingFailed(_ number: Int32) {
-        if case .connecting(let address) = state { return connectionFailed(number, address) }
+        if case .connecting = state { return connectionFailed(number) }
         pieces = []
         connection?.watchWriting(false)
     }
@@ -341,9 +345,9 @@ extension Call: ConnectionUser {
     }
 
     func connectionWritable(_ connection: UpstreamConnection) {
-        if case .connecting(let address) = state {
+        if case .connecting = state {
             let number = connection.pendingError()
-            guard number == 0 else { return connectionFailed(number, address) }
+            guard number == 0 else { return connectionFailed(number) }
             return exchange()
         }
         send()

@@ -44,9 +44,6 @@ protocol ConnectionUser: AnyObject {
         reading = Watch(on: loop, descriptor, for: .read) { [unowned self] _ in
             unsafe user.connectionReadable(self)
         }
-        writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
-            unsafe user.connectionWritable(self)
-        }
     }
 
     deinit { close() }
@@ -69,7 +66,17 @@ protocol ConnectionUser: AnyObject {
     func pendingError() -> Int32 { socket?.pendingError() ?? ENOTCONN }
 
     func watchWriting(_ isWanted: Bool) {
-        if isWanted { writing?.start() } else { writing?.stop() }
+        guard isWanted else {
+            writing?.stop()
+            return
+        }
+        // Made when it is first needed, which on this machine it hardly ever is.
+        if writing == nil, let descriptor = socket?.descriptor {
+            writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
+                unsafe user.connectionWritable(self)
+            }
+        }
+        writing?.start()
     }
 
     func watchReading(_ isWanted: Bool) {
@@ -84,12 +91,12 @@ protocol ConnectionUser: AnyObject {
 
     /// Closes the socket now. A watch may be in its own callback: watches stop now and go later.
     func close() {
-        guard let reading, let writing else { return }
+        guard let reading else { return }
         reading.stop()
-        writing.stop()
-        loop.afterThisTurn { _ = (reading, writing) }
+        writing?.stop()
+        loop.afterThisTurn { [writing] in _ = (reading, writing) }
         self.reading = nil
-        self.writing = nil
+        writing = nil
         socket = nil
     }
 }

@@ -400,7 +400,10 @@ internal import Glibc
     /// callbacks.
     func drop() {
         if case .closed = phase { return }
-        if case .replying(let exchange) = phase { server.bodyBytes -= exchange.bodyBytes }
+        if case .replying(let exchange) = phase {
+            server.bodyBytes -= exchange.bodyBytes
+            exchange.connectionDropped()
+        }
         releaseBody()
         phase = .closed
         watch?.stop()
@@ -413,6 +416,12 @@ internal import Glibc
             socket = nil
             server.remove(self)
         }
+    }
+
+    /// A body is held no longer, before its exchange is over.
+    func bodyReleased(_ count: Int) {
+        // Dropped, the connection has already said so.
+        if case .replying = phase { server.bodyBytes -= count }
     }
 
     private func releaseBody() {
