@@ -35,11 +35,29 @@ public struct CompletionAssembler: Sendable {
     /// Takes the chunks of a sink with `.lines`: each line one chunk.
     public mutating func take(lines: Span<UInt8>) throws(CompletionError) {
         var start = 0
-        for i in 0..<lines.count where lines[i] == 0x0A {
-            try take(chunk: lines.extracting(start..<i))
-            start = i + 1
+        while let end = Self.lineEnd(in: lines, from: start) {
+            try take(chunk: lines.extracting(start..<end))
+            start = end + 1
         }
         guard start == lines.count else { throw .malformedChunk }
+    }
+
+    /// Where the next line feed stands; eight bytes at a time while none is among them.
+    private static func lineEnd(in lines: Span<UInt8>, from start: Int) -> Int? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var i = start
+        while i &+ 8 <= lines.count {
+            // Safe: the loop's condition keeps all eight bytes inside the span.
+            let word = unsafe lines.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let feeds = word ^ (ones &* 0x0A)
+            if (feeds &- ones) & ~feeds & (ones &* 0x80) != 0 { break }
+            i &+= 8
+        }
+        while i < lines.count {
+            if lines[i] == 0x0A { return i }
+            i &+= 1
+        }
+        return nil
     }
 
     /// Takes one chunk.

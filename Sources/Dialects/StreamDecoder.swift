@@ -43,19 +43,14 @@ public struct StreamDecoder: Sendable {
 
     /// Upstream data events seen so far. Comments (llama-server's pings) do not count, so that
     /// deadlines between tokens are not fed by them.
-    public var dataEvents: Int {
-        switch dialect {
-        case .openAI: openAI.dataEvents
-        case .ollama: ollama[0].stream.dataEvents
-        }
-    }
+    public private(set) var dataEvents = 0
 
     /// Whether every choice has finished (OpenAI) or `done: true` came (Ollama): from here on the
     /// answer is complete, however the connection ends.
     public var isAnswerComplete: Bool { writer.isComplete }
 
     /// Whether the end was written to the sink. Bytes after that are ignored.
-    public var isDone: Bool { writer.isDone }
+    public private(set) var isDone = false
 
     /// Tokens of the prompt and of all choices, as far as the upstream has told.
     public var usage: (promptTokens: Int, completionTokens: Int)? {
@@ -67,6 +62,7 @@ public struct StreamDecoder: Sendable {
         _ bytes: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
         guard !isDone else { return }
+        defer { noteProgress() }
         do throws(DialectError) {
             switch dialect {
             case .openAI: try Self.feed(&events, &openAI, bytes, &sink)
@@ -81,6 +77,7 @@ public struct StreamDecoder: Sendable {
     /// (usage, `[DONE]`), or throws `.endedEarly`.
     public mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
         guard !isDone else { return }
+        defer { noteProgress() }
         do throws(DialectError) {
             switch dialect {
             case .openAI:
@@ -95,6 +92,15 @@ public struct StreamDecoder: Sendable {
     }
 
     // MARK: - Parts
+
+    /// Kept here, because reading them off a stream's state would copy that.
+    private mutating func noteProgress() {
+        switch dialect {
+        case .openAI: (dataEvents, isDone) = (openAI.dataEvents, openAI.writer.isDone)
+        case .ollama:
+            (dataEvents, isDone) = (ollama[0].stream.dataEvents, ollama[0].stream.writer.isDone)
+        }
+    }
 
     private var writer: StreamWriter {
         switch dialect {

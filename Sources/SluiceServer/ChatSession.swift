@@ -211,13 +211,13 @@ final class ChatSession {
         worker.loop.afterThisTurn { _ = ended }
     }
 
-    /// Sends what the decoder has made of the bytes just read.
-    private func passOn() {
+    /// Sends what the decoder has made of the bytes just read, at `now`.
+    private func passOn(now: Instant) {
         if wantsStream {
             guard !worker.events.isEmpty else { return }
             exchange.write(&worker.events.bytes)
             worker.events.reset()
-            deadlines.sentToClient(now: worker.loop.now.nanoseconds)
+            deadlines.sentToClient(now: now.nanoseconds)
         } else {
             assemble()
         }
@@ -255,7 +255,7 @@ final class ChatSession {
             if decoder.dataEvents > 0 { noteFirstEvent() }
             happened(.answerCompleted)
         } catch {
-            passOn()
+            passOn(now: worker.loop.now)
             fail(otherwise ?? error)
         }
     }
@@ -414,11 +414,12 @@ extension ChatSession: CallObserver {
             if !worker.events.isEmpty || !worker.lines.isEmpty { noteFirstEvent() }
             // A complete answer stays one, whatever follows it.
             if decoder.isAnswerComplete { return upstreamFinished() }
-            passOn()
+            passOn(now: worker.loop.now)
             return fail(error)
         }
+        let now = worker.loop.now
         if decoder.dataEvents != eventsBefore {
-            deadlines.eventArrived(now: worker.loop.now.nanoseconds)
+            deadlines.eventArrived(now: now.nanoseconds)
             if eventsBefore == 0 { noteFirstEvent() }
         }
         if decoder.isDone {
@@ -426,7 +427,7 @@ extension ChatSession: CallObserver {
             if !wantsStream { assemble() }
             return happened(.answerCompleted)
         }
-        passOn()
+        passOn(now: now)
     }
 
     private func keepRefusal(_ part: Span<UInt8>) {
