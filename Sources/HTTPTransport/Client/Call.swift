@@ -292,7 +292,8 @@ public struct CallTarget: Sendable {
     }
 
     private func keepConnection(unless isOutOfStep: Bool) {
-        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep, parser.mayReuseConnection
+        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep, !connection.isClosing,
+            parser.mayReuseConnection
         else { return }
         self.connection = nil
         pool.put(connection, for: poolKey)
@@ -336,12 +337,24 @@ public struct CallTarget: Sendable {
 }
 
 extension Call: ConnectionUser {
+    /// So many full reads a turn, then other calls have theirs.
+    private static let readsPerTurn = 4
+
     func connectionReadable(_ connection: UpstreamConnection) {
-        switch connection.receive() {
-        case .bytes(let count): loop.withScratch(count) { parse($0) }
-        case .wouldBlock: return
-        case .ended, .failed: upstreamClosed()
+        for _ in 0..<Self.readsPerTurn {
+            switch connection.receive() {
+            case .bytes(let count):
+                loop.withScratch(count) { parse($0) }
+                // A short read has emptied the socket, and what comes later is told anew; all but
+                // an end that was told together with these bytes.
+                if count < Loop.scratchBytes, !connection.isClosing { return }
+                // Reading on after a pause, the watch tells of what is there.
+                guard case .exchanging = state, !isPaused else { return }
+            case .wouldBlock: return
+            case .ended, .failed: return upstreamClosed()
+            }
         }
+        connection.readAgain()
     }
 
     func connectionWritable(_ connection: UpstreamConnection) {

@@ -19,6 +19,8 @@ protocol ConnectionUser: AnyObject {
     private unowned(unsafe) var user: any ConnectionUser
     /// Whether a call before this one has used it: then it may have gone stale.
     private(set) var isReused = false
+    /// Whether the upstream has said that it will send no more; bytes from before may still wait.
+    private(set) var isClosing = false
     /// When it became idle.
     private(set) var idleSince = Instant(nanoseconds: 0)
 
@@ -41,7 +43,13 @@ protocol ConnectionUser: AnyObject {
             throw .failed(operation: "connect to", address: address.description, errno: errno)
         }
         socket = consume made
-        reading = Watch(on: loop, descriptor, for: .read) { [unowned self] _ in
+        // Edge-triggered, because after every read the kernel would otherwise be made to look at
+        // the socket once more. The watch is stopped when the connection closes, and a connection
+        // that goes has closed: so it is there whenever the watch calls.
+        reading = Watch(
+            on: loop, descriptor, for: [.read, .closed], edgeTriggered: true
+        ) { [unowned(unsafe) self] seen in
+            if seen.contains(.closed) { unsafe isClosing = true }
             unsafe user.connectionReadable(self)
         }
     }
@@ -72,9 +80,9 @@ protocol ConnectionUser: AnyObject {
         }
         // Made when it is first needed, which on this machine it hardly ever is.
         if writing == nil, let descriptor = socket?.descriptor {
-            writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
-                unsafe user.connectionWritable(self)
-            }
+            writing = Watch(
+                on: loop, descriptor, for: .write, edgeTriggered: true
+            ) { [unowned self] _ in unsafe user.connectionWritable(self) }
         }
         writing?.start()
     }
@@ -82,6 +90,9 @@ protocol ConnectionUser: AnyObject {
     func watchReading(_ isWanted: Bool) {
         if isWanted { reading?.start() } else { reading?.stop() }
     }
+
+    /// Says again in the next turn that there is something to read.
+    func readAgain() { reading?.callAgain(.read) }
 
     /// The call is over and another may follow.
     func becomeIdle(now: Instant) {

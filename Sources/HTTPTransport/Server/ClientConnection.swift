@@ -53,6 +53,9 @@ internal import Glibc
     private var requestDeadline: Instant?
     private var stallDeadline: Instant?
     private var isBlocked = false
+    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
+    /// has to give.
+    private var mayHaveOutput = true
 
     init(stream: OpaquePointer, server: HTTPServer) {
         unsafe self.stream = stream
@@ -275,30 +278,37 @@ internal import Glibc
             stallDeadline = nil
         }
         stallDeadline = nil
+        mayHaveOutput = false
         drained()
     }
+
+    /// evhttp has put something into the output.
+    func outputGrew() { mayHaveOutput = true }
 
     /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
     @inline(__always)
     func write(_ bytes: UnsafeRawBufferPointer) {
-        guard unsafe !bytes.isEmpty, let output = unsafe bufferevent_get_output(stream) else {
-            return
-        }
-        if unsafe evbuffer_get_length(output) > 0 {
-            unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
+        if unsafe bytes.isEmpty { return }
+        if mayHaveOutput, unsentBytes > 0 {
+            unsafe append(bytes)
             return flush()
         }
         switch unsafe socket?.send(bytes) {
         case .bytes(let count):
             if count == bytes.count { return }
-            unsafe evbuffer_add(output, bytes.baseAddress?.advanced(by: count), bytes.count - count)
+            unsafe append(UnsafeRawBufferPointer(rebasing: bytes[count...]))
             // The socket took a part, so it is full: it will tell when there is room.
             flush()
         case .wouldBlock:
-            unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
+            unsafe append(bytes)
             waitForRoom()
         case .ended, .failed, nil: clientLeft()
         }
+    }
+
+    private func append(_ bytes: UnsafeRawBufferPointer) {
+        mayHaveOutput = true
+        unsafe evbuffer_add(bufferevent_get_output(stream), bytes.baseAddress, bytes.count)
     }
 
     private func writeNow(_ text: StaticString) {

@@ -119,6 +119,7 @@ public protocol ExchangeObserver: AnyObject {
         }
         unsafe evhttp_send_reply(request, Int32(reply.status), Self.reason(reply.status), buffer)
         unsafe evbuffer_free(buffer)
+        connection.outputGrew()
         hideConnectionField()
         connection.flush()
     }
@@ -134,6 +135,7 @@ public protocol ExchangeObserver: AnyObject {
         // the socket's number.
         if isHTTP10 { unsafe request.pointee.minor = 0 }
         unsafe evhttp_send_reply_start(request, 200, "OK")
+        connection.outputGrew()
         unsafe request.pointee.minor = 1
         // evhttp has announced chunks; framing them is ours from here on.
         unsafe request.pointee.chunked = 0
