@@ -99,14 +99,13 @@ public struct CompletionAssembler: Sendable {
         }
         var only: JSONText?
         for member in chunk.members {
-            let key = member.key
-            if key.isString("choices") {
+            if member.isNamed("choices") {
                 let elements = member.value.elements
                 for choice in elements { try take(choice) }
                 only = elements.count == 1 ? elements[0] : nil
-            } else if !member.value.isNull, !key.isString("object"),
+            } else if !member.value.isNull, !member.isNamed("object"),
                 // The object is another, and progress is for those who wait.
-                !key.isString("prompt_progress")
+                !member.isNamed("prompt_progress")
             {
                 try set(member)
             }

@@ -32,13 +32,12 @@ struct CompletionChoice: Sendable {
     /// Takes this choice's part of a chunk.
     mutating func take(_ choice: JSONText) throws(CompletionError) {
         for member in choice.members where !member.value.isNull {
-            let key = member.key
-            if key.isString("index") { continue }
-            if key.isString("finish_reason") {
+            if member.isNamed("index") { continue }
+            if member.isNamed("finish_reason") {
                 finish = Array(member.value.bytes)
-            } else if key.isString("delta") {
+            } else if member.isNamed("delta") {
                 for part in member.value.members { try takeDelta(part) }
-            } else if key.isString("logprobs") {
+            } else if member.isNamed("logprobs") {
                 for part in member.value.members { takeLogprobs(part) }
             } else {
                 Self.set(member, in: &choiceMembers, &heldBytes)
@@ -92,8 +91,8 @@ struct CompletionChoice: Sendable {
 
     /// Texts are added up by their names, so that a name this program does not know is no loss.
     private mutating func takeDelta(_ part: JSONText.Member) throws(CompletionError) {
-        if part.value.isNull || part.key.isString("role") { return }
-        if part.key.isString("tool_calls") {
+        if part.value.isNull || part.isNamed("role") { return }
+        if part.isNamed("tool_calls") {
             for call in part.value.elements { try takeCall(call) }
         } else if part.value.kind == .string {
             if let known = position(ofText: part.key) {

@@ -39,6 +39,11 @@ public struct JSONText: Sendable {
             self.value = value
         }
 
+        /// Whether the key's text is `name`: see `JSONText.isString`.
+        public func isNamed(_ name: String) -> Bool {
+            value.isText((keyRange.lowerBound + 1)..<(keyRange.upperBound - 1), name)
+        }
+
         /// The key as it stands, quotes included; `key.string` is its text.
         public var key: JSONText {
             JSONText(source: value.source, range: keyRange, kind: .string)
@@ -121,7 +126,7 @@ public struct JSONText: Sendable {
     }
 
     /// Whether the text of the string whose inside stands at `raw` is `text`.
-    private func isText(_ raw: Range<Int>, _ text: String) -> Bool {
+    fileprivate func isText(_ raw: Range<Int>, _ text: String) -> Bool {
         let wanted = text.utf8.span
         // An escape is longer than what it stands for.
         guard raw.count >= wanted.count else { return false }

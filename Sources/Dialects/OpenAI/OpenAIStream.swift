@@ -159,6 +159,7 @@ struct OpenAIStream: Sendable {
 
     /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
     private mutating func settle(_ event: OpenAIStreamEvent) {
+        guard !writer.hasBegun else { return }
         var id: [UInt8]?
         if let given = event.members.value("id"), given.string?.hasPrefix("chatcmpl-") == true {
             id = []

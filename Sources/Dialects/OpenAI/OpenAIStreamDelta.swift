@@ -35,7 +35,7 @@ struct OpenAIStreamDeltaReader {
         }
         // The role is ours to say, once. Nulls say nothing.
         for member in members where !member.value.isNull {
-            guard !Self.known.contains(where: member.key.isString) else { continue }
+            guard !Self.known.contains(where: member.isNamed) else { continue }
             delta.otherMembers.append(member)
         }
         if !delta.otherMembers.isEmpty { delta.otherMembers.removeLast() }

@@ -80,10 +80,10 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         var hasUsage = false
         bytes.append(UInt8(ascii: "{"))
         for member in members {
-            if let known = Self.common.firstIndex(where: member.key.isString) {
+            if let known = Self.common.firstIndex(where: member.isNamed) {
                 met |= 1 << known
                 writeCommon(known, identity, into: &bytes, choices)
-            } else if member.key.isString("usage") {
+            } else if member.isNamed("usage") {
                 hasUsage = true
                 usage(&bytes)
             } else if withExtras || !isExtra(member) {
@@ -127,10 +127,10 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         bytes.append(UInt8(ascii: "{"))
         let choice = piece.position < choices.count ? choices[piece.position] : []
         for member in choice {
-            if let known = Self.commonOfChoice.firstIndex(where: member.key.isString) {
+            if let known = Self.commonOfChoice.firstIndex(where: member.isNamed) {
                 met |= 1 << known
                 writeCommon(Self.commonOfChoice[known], piece, into: &bytes)
-            } else if member.key.isString("logprobs") {
+            } else if member.isNamed("logprobs") {
                 // Null where the event became several chunks and another one has them.
                 let logprobs = piece.logprobs ?? Array("null".utf8)
                 bytes.append(#""logprobs":"#)
@@ -160,22 +160,22 @@ extension OpenAIStreamEvent: ChunkEnvelope {
 
     /// Whether a member says something about this event alone, which must be said once.
     private func isExtra(_ member: JSONText.Member) -> Bool {
-        !member.value.isNull && !Self.everywhere.contains(where: member.key.isString)
+        !member.value.isNull && !Self.everywhere.contains(where: member.isNamed)
     }
 
     private static let everywhere = common + ["usage", "system_fingerprint", "service_tier"]
 
     /// The same for a member of a choice.
     private func isChoiceExtra(_ member: JSONText.Member) -> Bool {
-        !member.value.isNull && !member.key.isString("logprobs")
-            && !Self.commonOfChoice.contains(where: member.key.isString)
+        !member.value.isNull && !member.isNamed("logprobs")
+            && !Self.commonOfChoice.contains(where: member.isNamed)
     }
 }
 
 extension [JSONText.Member] {
     /// The value of the member `name`, unless it is null.
     func value(_ name: String) -> JSONText? {
-        guard let value = last(where: { $0.key.isString(name) })?.value, !value.isNull else {
+        guard let value = last(where: { $0.isNamed(name) })?.value, !value.isNull else {
             return nil
         }
         return value

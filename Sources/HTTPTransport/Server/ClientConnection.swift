@@ -13,7 +13,7 @@ internal import Glibc
 /// straight to the socket.
 @safe final class ClientConnection {
     /// What the connection is doing.
-    private enum Phase {
+    enum Phase {
         /// Waiting for a request, or in the middle of one.
         case reading
         /// A request is being answered. Bytes that arrive are kept for the next one, up to a bound.
@@ -26,16 +26,16 @@ internal import Glibc
         case closed
     }
 
-    private let server: HTTPServer
+    let server: HTTPServer
     /// evhttp's bufferevent; freed by evhttp with its connection.
     private let stream: OpaquePointer
     private var connection: OpaquePointer?
-    private var socket: Socket?
+    var socket: Socket?
     private var watch: Watch?
-    private var deadlineTimer: Timer?
+    var deadlineTimer: Timer?
 
-    private var phase = Phase.reading
-    private var parser: HTTPRequestParser
+    private(set) var phase = Phase.reading
+    var parser: HTTPRequestParser
     private var head: RequestHead?
     private var body: [UInt8] = []
     /// Bytes of following requests that came while one was being answered.
@@ -48,11 +48,15 @@ internal import Glibc
     /// Set by evhttp's callback: the request it parsed.
     var request: UnsafeMutablePointer<evhttp_request>?
 
-    private var hasRequestBegun = false
-    private var deadline: Instant?
-    private var requestDeadline: Instant?
-    private var stallDeadline: Instant?
+    var hasRequestBegun = false
+    var deadline: Instant?
+    var requestDeadline: Instant?
+    var stallDeadline: Instant?
     private var isBlocked = false
+    /// What the kernel held for the client when it was looked at last.
+    var heldAtStall = Int.max
+    /// When the timer will fire.
+    var timerFires = Instant(nanoseconds: .max)
     /// Whether there may be bytes in the output. Asking the output itself costs more than a token
     /// has to give.
     private var mayHaveOutput = true
@@ -369,7 +373,7 @@ internal import Glibc
 
     // MARK: - Endings
 
-    private func refuse(_ refusal: HTTPServer.Refusal) {
+    func refuse(_ refusal: HTTPServer.Refusal) {
         let reply = server.refusalReply(refusal)
         var bytes: [UInt8] = []
         Exchange.appendClosingReply(reply, to: &bytes)
@@ -395,7 +399,7 @@ internal import Glibc
         leave { $0.clientLeft() }
     }
 
-    private func leave(_ tell: (any ExchangeObserver) -> Void) {
+    func leave(_ tell: (any ExchangeObserver) -> Void) {
         guard case .replying(let exchange) = phase else { return drop() }
         drop()
         if let observer = exchange.observer { tell(observer) }
@@ -437,68 +441,5 @@ internal import Glibc
     private func releaseBody() {
         server.bodyBytes -= body.count
         body = []
-    }
-
-    // MARK: - Deadlines
-
-    private func setReadingDeadline() {
-        if parser.isIdle { return }
-        let deadlines = server.options.deadlines
-        let isFirstRead = !hasRequestBegun
-        if isFirstRead {
-            hasRequestBegun = true
-            requestDeadline = deadlines.requestTotal.map { server.loop.now + $0 }
-        }
-        if !parser.isReadingHead {
-            setDeadline(deadlines.requestBody)
-        } else if isFirstRead {
-            // A head is given one deadline: a drip of bytes does not move it.
-            setDeadline(deadlines.requestHead)
-        }
-    }
-
-    private func setDeadline(_ duration: Duration?) {
-        deadline = duration.map { server.loop.now + $0 }
-        armDeadlineTimer()
-    }
-
-    /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A
-    /// client that has taken less than that is slow, not stalled: so what counts is what the kernel
-    /// still holds.
-    private func lookAtStall(_ now: Instant) {
-        let held = socket?.unacknowledgedBytes ?? 0
-        guard held < heldAtStall else { return leave { $0.clientStalled() } }
-        heldAtStall = held
-        stallDeadline = server.options.deadlines.clientStall.map { now + $0 }
-        armDeadlineTimer()
-    }
-    private var heldAtStall = Int.max
-
-    private var nextDeadline: Instant? {
-        [deadline, requestDeadline, stallDeadline].compactMap { $0 }.min()
-    }
-
-    /// The timer is not moved when a deadline moves back, which happens with every read: it fires,
-    /// sees that it is early, and sleeps on.
-    private func armDeadlineTimer() {
-        guard let next = nextDeadline, let timer = deadlineTimer else { return }
-        if !timer.isArmed || timerFires > next {
-            timerFires = next
-            timer.arm(after: next - server.loop.now)
-        }
-    }
-    private var timerFires = Instant(nanoseconds: .max)
-
-    private func deadlinePassed() {
-        guard let next = nextDeadline else { return }
-        let now = server.loop.now
-        guard next <= now else { return armDeadlineTimer() }
-        if let stall = stallDeadline, stall <= now { return lookAtStall(now) }
-        switch phase {
-        case .reading where parser.isIdle: drop()
-        case .reading: refuse(.request(parser.isReadingHead ? .headTimedOut : .bodyTimedOut))
-        case .lingering: drop()
-        case .replying, .closed: return
-        }
     }
 }
