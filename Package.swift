@@ -35,9 +35,10 @@ let package = Package(
         .systemLibrary(
             name: "CLibevent", pkgConfig: "libevent_core libevent_extra",
             providers: [.apt(["libevent-dev"])]),
+        .target(name: "CTLS"),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         target("EventLoop", ["CLibevent"]),
-        target("HTTPTransport", ["CLibevent", "EventLoop", "HTTPTypes", "Framing"]),
+        target("HTTPTransport", ["CLibevent", "CTLS", "EventLoop", "HTTPTypes", "Framing"]),
         target("ConfigurationFile", ["CYAML", "Configuration"]),
 
         // Pure: values in, values out.

@@ -29,8 +29,16 @@ public struct ChunkSink: Sendable {
     /// Whether nothing was written since the last `reset`.
     public var isEmpty: Bool { bytes.count == headroom }
 
-    /// Forgets what was written, but keeps the memory.
+    /// How much memory is kept, in bytes: tokens need little, a list of embeddings may have been
+    /// megabytes.
+    private static let keptCapacity = 1 << 20
+
+    /// Forgets what was written, but keeps the memory unless it is much.
     public mutating func reset() {
+        guard bytes.capacity <= Self.keptCapacity else {
+            bytes = Array(repeating: 0, count: headroom)
+            return
+        }
         bytes.removeLast(bytes.count - headroom)
     }
 

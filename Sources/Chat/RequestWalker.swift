@@ -12,8 +12,13 @@ struct RequestWalker {
 
     /// Makes a walker that stands before `value`.
     init(before value: JSONText) {
-        source = value.source
-        scanner = JSONScanner(at: value.range.lowerBound, depthLimit: .max)
+        self.init(in: value.source, at: value.range.lowerBound)
+    }
+
+    /// Makes a walker that stands before the value at `offset` of a checked text.
+    init(in source: [UInt8], at offset: Int) {
+        self.source = source
+        scanner = JSONScanner(at: offset, depthLimit: .max)
     }
 
     /// The kind of the value that comes next.

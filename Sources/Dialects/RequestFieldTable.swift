@@ -64,7 +64,7 @@ private func compact(_ value: JSONText) -> String {
 }
 
 extension FieldRule {
-    private init(
+    init(
         _ name: String, _ handling: (FieldHandling, FieldHandling, FieldHandling),
         harmless: [String] = []
     ) {

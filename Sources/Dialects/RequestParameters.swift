@@ -29,11 +29,13 @@ struct RequestParameters {
         ["reasoning_effort", "think"],
     ]
     /// What no rule may touch: these decide how the proxy itself works.
-    private static let ownFields: Set<String> = ["model", "messages", "stream", "stream_options"]
+    private static let ownFields: Set<String> = [
+        "model", "messages", "prompt", "input", "encoding_format", "stream", "stream_options",
+    ]
 
     /// Applies `target`'s rules to `request`. For Ollama, members of `options` are taken for
     /// fields.
-    init(_ request: ChatRequest, _ target: RequestTarget) {
+    init(_ request: some CheckedRequest, _ target: RequestTarget) {
         let opensOptions = target.kind == .ollama
         for (index, member) in request.members.enumerated() where request.isLast(index) {
             let name = request.names[index]

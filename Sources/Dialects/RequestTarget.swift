@@ -49,6 +49,8 @@ public struct OllamaCapabilities: Sendable, Equatable {
     public var vision = false
     /// `capabilities` has `audio`.
     public var audio = false
+    /// `capabilities` has `insert`: the model can fill in between a prompt and a suffix.
+    public var insert = false
     /// The server knows `truncate` and `shift` (0.12.4 and later).
     public var supportsTruncate = true
     /// The server knows `logprobs` (0.12.11 and later).

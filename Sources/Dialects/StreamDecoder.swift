@@ -23,15 +23,28 @@ public struct StreamDecoder: Sendable {
     // many.
     private var ollama: [Ollama] = []
     private let dialect: UpstreamDialect
+    /// What an OpenAI-compatible upstream's body is.
+    private var form = BodyForm.undecided
+    private let eventLimit: Int
 
-    fileprivate struct Ollama: Sendable {
+    private struct Ollama: Sendable {
         var records: LineSplitter
         var stream: OllamaStream
+    }
+
+    private enum BodyForm: Sendable {
+        /// Only white space has come.
+        case undecided
+        /// What was asked for.
+        case events
+        /// One JSON object instead.
+        case whole(OpenAIWholeAnswer)
     }
 
     /// Makes a decoder for one answer. A frame of more than `eventLimit` bytes is refused.
     public init(_ dialect: UpstreamDialect, _ options: StreamOptions, eventLimit: Int) {
         self.dialect = dialect
+        self.eventLimit = eventLimit
         events = SSEDecoder(limit: eventLimit)
         openAI = OpenAIStream(options)
         if dialect == .ollama {
@@ -65,8 +78,13 @@ public struct StreamDecoder: Sendable {
         defer { noteProgress() }
         do throws(DialectError) {
             switch dialect {
-            case .openAI: try Self.feed(&events, &openAI, bytes, &sink)
-            case .ollama: try ollama[0].feed(bytes, &sink)
+            case .openAI:
+                if case .events = form {
+                    try openAI.feed(bytes, through: &events, into: &sink)
+                } else {
+                    try feedBeginning(bytes, &sink)
+                }
+            case .ollama: try Self.feed(&ollama[0], bytes, &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -81,10 +99,13 @@ public struct StreamDecoder: Sendable {
         do throws(DialectError) {
             switch dialect {
             case .openAI:
-                try Self.finish(&events, &openAI, &sink)
+                if case .whole(let answer) = form {
+                    return try finish(answer, &sink)
+                }
+                try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
-                try ollama[0].finish(&sink)
+                try Self.finish(&ollama[0], &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -96,10 +117,23 @@ public struct StreamDecoder: Sendable {
     /// Kept here, because reading them off a stream's state would copy that.
     private mutating func noteProgress() {
         switch dialect {
-        case .openAI: (dataEvents, isDone) = (openAI.dataEvents, openAI.writer.isDone)
+        case .openAI: (dataEvents, isDone) = (openAI.dataEvents, openAI.isDone)
         case .ollama:
             (dataEvents, isDone) = (ollama[0].stream.dataEvents, ollama[0].stream.writer.isDone)
         }
+    }
+
+    private static func feed(
+        _ ollama: inout Ollama, _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        try ollama.stream.feed(bytes, through: &ollama.records, into: &sink)
+    }
+
+    private static func finish(
+        _ ollama: inout Ollama, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        try ollama.stream.takeRest(of: &ollama.records, into: &sink)
+        try ollama.stream.finish(into: &sink)
     }
 
     private var writer: StreamWriter {
@@ -107,6 +141,35 @@ public struct StreamDecoder: Sendable {
         case .openAI: openAI.writer
         case .ollama: ollama[0].stream.writer
         }
+    }
+
+    /// Takes bytes as long as the body may be, or is, one JSON object.
+    private mutating func feedBeginning(
+        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        var start = 0
+        if case .undecided = form {
+            guard let brace = OpenAIWholeAnswer.start(in: bytes) else {
+                if !OpenAIWholeAnswer.isUndecided(bytes) { form = .events }
+                return try openAI.feed(bytes, through: &events, into: &sink)
+            }
+            start = brace
+            form = .whole(OpenAIWholeAnswer(limit: eventLimit))
+        }
+        guard case .whole(var answer) = form else { return }
+        // Emptied first, so that the bytes grow in place.
+        form = .undecided
+        defer { form = .whole(answer) }
+        try answer.take(bytes.extracting(start..<bytes.count))
+        if answer.isClosed { try openAI.take(answer, into: &sink) }
+    }
+
+    private mutating func finish(
+        _ answer: OpenAIWholeAnswer, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        // A closed one was taken as soon as it was.
+        guard !answer.isClosed else { return try openAI.finish(into: &sink) }
+        throw .endedEarly
     }
 
     /// A fault after the end of the answer is none: the end is written, and the rest ignored.
@@ -124,72 +187,6 @@ public struct StreamDecoder: Sendable {
         switch dialect {
         case .openAI: try openAI.finish(into: &sink)
         case .ollama: try ollama[0].stream.finish(into: &sink)
-        }
-    }
-
-    // The parts are passed one by one: a closure that captured `self` would overlap with the
-    // decoder that calls it.
-    private static func feed(
-        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ bytes: Span<UInt8>,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.feed(bytes) { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ events: inout SSEDecoder, _ stream: inout OpenAIStream, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try events.finish { item, name, data throws(DialectError) in
-                try stream.take(item, named: name, data, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-}
-
-extension StreamDecoder.Ollama {
-    fileprivate mutating func feed(
-        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        try Self.feed(&records, &stream, bytes, &sink)
-    }
-
-    fileprivate mutating func finish(_ sink: inout ChunkSink) throws(DialectError) {
-        try Self.finish(&records, &stream, &sink)
-        try stream.finish(into: &sink)
-    }
-
-    // As above: a closure that captured `self` would overlap.
-    private static func feed(
-        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ bytes: Span<UInt8>,
-        _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.feed(bytes) { record throws(DialectError) in
-                try stream.take(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
-        }
-    }
-
-    private static func finish(
-        _ records: inout LineSplitter, _ stream: inout OllamaStream, _ sink: inout ChunkSink
-    ) throws(DialectError) {
-        do {
-            try records.finish { record throws(DialectError) in
-                try stream.takeLast(record, into: &sink)
-            }
-        } catch {
-            throw error.merged { .frameTooLong(limitBytes: $0.limit) }
         }
     }
 }

@@ -119,6 +119,10 @@ public struct HTTPRequestParser: Sendable {
         state = count == remaining ? .complete : .body(remaining: remaining - count)
     }
 
+    /// The `Origin` of the request that is being read, or was refused, once its line was read: a
+    /// page may read also a refusal.
+    public var origin: String? { builder.origin }
+
     /// The next step in `bytes` from `i`, which moves over what was taken.
     ///
     /// The cost is linear in the bytes however they are cut; what is kept between calls is within

@@ -25,7 +25,7 @@ struct RequestFieldLine {
 
     /// What a field means to the parser, told by its name.
     enum Role {
-        case endToEnd, host, contentLength, transferEncoding, connection, expect, upgrade
+        case endToEnd, host, origin, contentLength, transferEncoding, connection, expect, upgrade
         /// For this connection or this body only, and nothing to be done about it.
         case thisConnection
 
@@ -34,7 +34,8 @@ struct RequestFieldLine {
             switch name.count {
             case 2: self = name.equalsIgnoringCase("te") ? .thisConnection : .endToEnd
             case 4: self = name.equalsIgnoringCase("host") ? .host : .endToEnd
-            case 6: self = name.equalsIgnoringCase("expect") ? .expect : .endToEnd
+            case 6 where name.equalsIgnoringCase("expect"): self = .expect
+            case 6: self = name.equalsIgnoringCase("origin") ? .origin : .endToEnd
             case 7 where name.equalsIgnoringCase("upgrade"): self = .upgrade
             case 7: self = name.equalsIgnoringCase("trailer") ? .thisConnection : .endToEnd
             case 10 where name.equalsIgnoringCase("connection"): self = .connection

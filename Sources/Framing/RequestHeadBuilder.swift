@@ -17,6 +17,8 @@ struct RequestHeadBuilder: Sendable {
     private var fieldCount = 0
     private var contentLength: Int?
     private var seen: Seen = []
+    // Where the value of the first `Origin` stands in `canonical`.
+    private var originPlace: Range<Int>?
 
     /// What the fields read so far have said.
     private struct Seen: OptionSet {
@@ -33,6 +35,9 @@ struct RequestHeadBuilder: Sendable {
     }
 
     init(limits: RequestLimits) { self.limits = limits }
+
+    /// The first `Origin` read so far.
+    var origin: String? { originPlace.map { canonical.span.extracting($0).text } }
 
     /// What is left for the next field line.
     var roomForField: RequestLineCollector.Room {
@@ -77,6 +82,9 @@ struct RequestHeadBuilder: Sendable {
         let value = line.extracting(field.value)
         switch RequestFieldLine.Role(of: line.extracting(field.name)) {
         case .endToEnd: break
+        case .origin:
+            let start = canonical.count + field.name.count + 2
+            originPlace = originPlace ?? start..<(start + field.value.count)
         case .host:
             guard seen.insert(.host).inserted else { throw .repeatedHost }
             guard Authority(value) != nil else { throw .malformedHost }

@@ -5,6 +5,8 @@ internal import Glibc
 /// An open socket. It is closed when the value goes.
 struct Socket: ~Copyable {
     let descriptor: Int32
+    /// What secures the connection; `nil` for plain text.
+    var tls: TLSSession?
 
     /// What a read or write came to.
     enum Transfer: Equatable {
@@ -12,6 +14,9 @@ struct Socket: ~Copyable {
         case bytes(Int)
         /// Nothing now; the loop tells when to try again.
         case wouldBlock
+        /// Nothing now; to be tried again when the socket can be read. Also writes may want that,
+        /// while TLS shakes hands.
+        case wantsRead
         /// The other side has ended its stream. Reads only.
         case ended
         /// The connection is broken; the number is errno.
@@ -20,7 +25,10 @@ struct Socket: ~Copyable {
 
     init(owning descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        tls?.end()
+        close(descriptor)
+    }
 
     /// A new, non-blocking socket for `address`.
     init(for address: SocketAddress) throws(SocketError) {
@@ -44,11 +52,15 @@ struct Socket: ~Copyable {
     }
 
     /// Says that nothing more will be sent. What was sent before still arrives.
-    borrowing func endSending() { _ = shutdown(descriptor, Int32(SHUT_WR)) }
+    borrowing func endSending() {
+        tls?.end()
+        _ = shutdown(descriptor, Int32(SHUT_WR))
+    }
 
     /// Reads at most `buffer.count` bytes.
     @inline(__always)
     borrowing func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        if let tls { return unsafe tls.receive(into: buffer) }
         while true {
             let count = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
             if count > 0 { return .bytes(count) }
@@ -65,6 +77,7 @@ struct Socket: ~Copyable {
     /// what is no full packet until the next bytes come.
     @inline(__always)
     borrowing func send(_ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Transfer {
+        if let tls { return unsafe tls.send(bytes) }
         let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
         while true {
             let count = unsafe Glibc.send(
@@ -92,6 +105,24 @@ struct Socket: ~Copyable {
         // SIOCOUTQ, which is TIOCOUTQ (tcp(7)).
         _ = unsafe ioctl(descriptor, UInt(TIOCOUTQ), &count)
         return Int(count)
+    }
+
+    /// How long ago the other side took bytes last, to about ten milliseconds and rather too short;
+    /// `nil` where the kernel does not tell (Unix sockets).
+    ///
+    /// A side that takes nothing still acknowledges probes of its closed window, but makes us send
+    /// no data; one that is gone makes us send data again, but acknowledges nothing (tcp(7),
+    /// `TCP_INFO`). So the older of the two tells.
+    var timeSinceProgress: Duration? {
+        var info = tcp_info()
+        var length = socklen_t(MemoryLayout<tcp_info>.size)
+        let result = unsafe getsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
+        guard result == 0 else { return nil }
+        // Data is taken a round trip after it was sent. The kernel counts in ticks of 4 to 10 ms.
+        let sinceSent = Int(info.tcpi_last_data_sent) - Int(info.tcpi_rtt) / 1000
+        let age = max(sinceSent, Int(info.tcpi_last_ack_recv)) - 10
+        return .milliseconds(max(0, age))
     }
 
     /// The address the socket is bound to.

@@ -8,6 +8,8 @@ public enum SocketError: Error, Equatable, Sendable {
     case unknownHost(String, reason: String)
     /// Another process listens on the address already.
     case addressInUse(String)
+    /// TLS failed: a certificate that is not accepted, or no TLS at all.
+    case insecure(String, reason: String)
     /// Anything else the system refused.
     case failed(operation: String, address: String, errno: Int32)
 
@@ -15,6 +17,7 @@ public enum SocketError: Error, Equatable, Sendable {
     public var message: String {
         switch self {
         case .unknownHost(let host, let reason): "the host name \(host) is not known: \(reason)"
+        case .insecure(let address, let reason): "no secure connection to \(address): \(reason)"
         case .addressInUse(let address):
             "\(address) is in use: another program listens there already"
         case .failed(let operation, let address, let number):

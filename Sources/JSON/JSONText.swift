@@ -139,6 +139,9 @@ public struct JSONText: Sendable {
             }
             return true
         }
+        // Nearly always the first byte tells.
+        let first = bytes[raw.lowerBound]
+        if first != UInt8(ascii: "\\"), wanted.isEmpty || first != wanted[0] { return false }
         for i in raw where bytes[i] == UInt8(ascii: "\\") { isEscaped = true }
         guard isEscaped else { return false }
         var decoded: [UInt8] = []

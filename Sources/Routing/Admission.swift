@@ -72,6 +72,8 @@ public struct Admission: Sendable {
     var turn = 0
     /// Counts passes over the queues.
     var pass = 0
+    /// The lanes with room that nobody has claimed, in the pass that is under way.
+    var roomyLanes = 0
 
     /// An admission without backends; `setFleet` names them.
     public init(_ settings: Settings) { self.settings = settings }
@@ -144,7 +146,7 @@ public struct Admission: Sendable {
         enqueue(
             Waiter(
                 ticket: ticket, rank: running.rank, arrived: running.arrived,
-                pool: poolNumber(of: places, now: now)))
+                pool: poolNumber(of: places, now: now), retries: running.retries))
         return note(fact, stations[running.station].backend, now: now)
     }
 
@@ -159,7 +161,7 @@ public struct Admission: Sendable {
         enqueue(
             Waiter(
                 ticket: ticket, rank: waiter.rank, arrived: waiter.arrived,
-                pool: poolNumber(of: places, now: now)))
+                pool: poolNumber(of: places, now: now), retries: waiter.retries))
         return dispatch(now: now)
     }
 
@@ -223,9 +225,9 @@ extension Admission {
     /// The seat of the one of a pool who goes next.
     func head(of pool: Int) -> Int? {
         guard let first = pools[pool].interactive.head else { return pools[pool].batch.head }
-        guard let other = pools[pool].batch.head, let rank = room.rank(first),
-            let otherRank = room.rank(other), otherRank < rank
-        else { return first }
+        guard let other = pools[pool].batch.head, room.rank(other) < room.rank(first) else {
+            return first
+        }
         return other
     }
 

@@ -32,20 +32,42 @@ extension Admission {
     /// for others who then did not go.
     private mutating func runPass(_ now: Int64, _ answers: inout [Answer]) -> Bool {
         pass += 1
-        var heads: [(rank: Rank, pool: Int)] = []
-        for pool in crowded where pools[pool].stall == nil {
-            if let seat = head(of: pool), let rank = room.rank(seat) { heads.append((rank, pool)) }
-        }
-        // The next is the last, where it is cheap to take.
-        if heads.count > 1 { heads.sort { $1.rank < $0.rank } }
-        while let (_, pool) = heads.popLast() {
+        var heads = gatherHeads()
+        while roomyLanes > 0, let pool = heads.popFirst()?.pool {
             guard let seat = head(of: pool), let offset = choosePlace(seat, now) else { continue }
             answers.append(.granted(grant(seat, offset, now)))
-            guard let next = head(of: pool), let rank = room.rank(next) else { continue }
-            let index = heads.lastIndex { rank < $0.rank }.map { $0 + 1 } ?? 0
-            heads.insert((rank, pool), at: index)
+            guard let next = head(of: pool) else { continue }
+            heads.insert(RankedPool(rank: room.rank(next), pool: pool))
         }
         return findIdleDeferrals()
+    }
+
+    /// The heads of the queues for which there is room somewhere; counts the lanes that have it.
+    private mutating func gatherHeads() -> RankedPools {
+        var heads: [RankedPool] = []
+        roomyLanes = 0
+        for pool in crowded {
+            var hasRoom = false
+            for offset in pools[pool].open {
+                let lane = stations[pools[pool].stations[offset]].lane
+                guard lanes[lane].hasRoom(for: 1) else { continue }
+                hasRoom = true
+                if lanes[lane].counted != pass {
+                    lanes[lane].counted = pass
+                    roomyLanes += 1
+                }
+            }
+            guard hasRoom, let seat = head(of: pool) else { continue }
+            heads.append(RankedPool(rank: room.rank(seat), pool: pool))
+        }
+        return RankedPools(heads)
+    }
+
+    /// Nobody who is asked later in this pass gets anything in this lane.
+    private mutating func claim(_ lane: Int) {
+        guard lanes[lane].claim != pass else { return }
+        lanes[lane].claim = pass
+        if lanes[lane].hasRoom(for: 1) { roomyLanes -= 1 }
     }
 
     /// Finds backends on which someone let others go first, of whom none went, and nothing runs
@@ -82,7 +104,7 @@ extension Admission {
         for offset in pool.open {
             let station = pool.stations[offset]
             guard swaps.contains(offset) else {
-                lanes[stations[station].lane].claim = pass
+                claim(stations[station].lane)
                 continue
             }
             // Not the lane: requests for the loaded models may have it.
@@ -94,6 +116,7 @@ extension Admission {
         return nil
     }
 
+    /// What there is to know of places with a free slot, for choosing among them.
     private func options(_ offsets: [Int], _ pool: Pool, _ ticket: Ticket) -> [PlaceOption] {
         let known = affinity.places(for: ticket.prefixes)
         return offsets.map { offset in
@@ -110,11 +133,13 @@ extension Admission {
 
     // MARK: - Models that are swapped
 
+    /// Whether a request may go to a station now. Slots come first: who finds none needs no swap.
     private mutating func access(_ waiter: Waiter, _ number: Int, _ now: Int64) -> Access {
         let station = stations[number]
         let lane = lanes[station.lane]
         guard lane.claim != pass, lane.hasRoom(for: waiter.ticket.weight) else { return .taken }
         guard let limit = backends[station.backend].residentModels else { return .free }
+        // From here on the server swaps models.
         let isSwap = needsSwap(station, limit)
         let claim = backends[station.backend].swapClaim
         if claim.pass == pass, let older = room[claim.seat] {
@@ -130,12 +155,14 @@ extension Admission {
         return !mustSwap && letsOthersFirst(waiter, station, now) ? .needsSwap : .free
     }
 
+    /// Whether a model would have to be put out for this one.
     private func needsSwap(_ station: Station, _ limit: Int) -> Bool {
         guard !station.isLoaded, station.running == 0 else { return false }
         let models = backends[station.backend].stations.values
         return models.count { stations[$0].isLoaded || stations[$0].running > 0 } >= limit
     }
 
+    /// Whether a request may go before an older one whose model is not loaded.
     private func mayOvertake(_ older: Waiter, _ ticket: Ticket, _ now: Int64) -> Bool {
         // A batch request never goes before somebody who waits for the answer.
         guard older.ticket.priority == .batch || ticket.priority == .interactive else {
@@ -164,6 +191,7 @@ extension Admission {
 
     // MARK: - Coming and going
 
+    /// Takes the request out of its queue and gives it slots at a place of its ticket.
     private mutating func grant(_ seat: Int, _ offset: Int, _ now: Int64) -> Grant {
         guard let waiter = removeWaiter(at: seat) else { preconditionFailure("an empty seat") }
         let number = pools[waiter.pool].stations[offset]
@@ -178,9 +206,10 @@ extension Admission {
         (backends[backend].lastTurn, stations[number].lastTurn) = (turn, turn)
         let running = Running(
             ticket: waiter.ticket, rank: waiter.rank, arrived: waiter.arrived, station: number,
-            granted: now)
+            granted: now, retries: waiter.retries)
         locations[waiter.ticket.id] = .running(running)
         occupy(running, by: 1)
+        if !lanes[stations[number].lane].hasRoom(for: 1) { roomyLanes -= 1 }
         let isReturning = affinity.places(for: waiter.ticket.prefixes).contains {
             $0.place == number
         }
@@ -190,7 +219,11 @@ extension Admission {
             waited: now - waiter.arrived, isReturning: isReturning)
     }
 
-    mutating func leave(_ running: Running) { occupy(running, by: -1) }
+    /// Gives the slots back.
+    mutating func leave(_ running: Running) {
+        occupy(running, by: -1)
+        if running.hasAnswered { backends[stations[running.station].backend].answering -= 1 }
+    }
 
     func need(_ running: Running) -> Int {
         lanes[stations[running.station].lane].need(running.ticket.weight)

@@ -71,7 +71,8 @@ extension Admission {
     }
 
     /// Nothing is sent to a model until `resume`: it is being cured. Who waits for it goes on
-    /// waiting, or elsewhere.
+    /// waiting, or elsewhere. To be called before `attemptFailed` is for the requests that hang,
+    /// which would be sent there again at once.
     public mutating func suspend(_ place: Place, now: Int64) {
         setSuspended(place, true)
         updatePools(now: now)
@@ -108,6 +109,8 @@ extension Admission {
         return answers + dispatch(now: now)
     }
 
+    /// Somebody in a pool who has waited too long. Within a class those who came first are first to
+    /// run out of patience, so heads are enough to look at.
     private func impatientSeat(_ pool: Int, _ now: Int64) -> Int? {
         [pools[pool].interactive.head, pools[pool].batch.head].compactMap(\.self).first {
             patience(ofSeat: $0).map { $0 <= now } ?? false
@@ -159,6 +162,7 @@ extension Admission {
 
     // MARK: - Parts
 
+    /// Takes what a request tells of a backend; a slot may have become free besides.
     mutating func note(_ fact: HealthFact?, _ backend: Int, now: Int64) -> [Answer] {
         guard let fact else { return dispatch(now: now) }
         let before = backends[backend].health.state
@@ -191,6 +195,7 @@ extension Admission {
         pools[number].stall = usable.isEmpty ? stall(of: pool, now: now) : nil
     }
 
+    /// Why nobody of a pool can go, and since when.
     private func stall(of pool: Pool, now: Int64) -> Stall {
         let isComing = pool.stations.contains { number in
             let backend = backends[stations[number].backend]
@@ -213,6 +218,7 @@ extension Admission {
         guard let backend = backendNumbers[place.backend] else { return }
         let station = stationNumber(of: place.model, on: backend)
         stations[station].isSuspended = isSuspended
+        // The cure is to unload it.
         stations[station].isLoaded = false
     }
 
@@ -223,6 +229,8 @@ extension Admission {
         return backends.count - 1
     }
 
+    /// The station of a model, made when it is asked for first. There are as many as the operator
+    /// and the backends name models.
     private mutating func stationNumber(of model: String, on backend: Int) -> Int {
         if let number = backends[backend].stations[model] { return number }
         let lane = lane(for: backend)

@@ -17,6 +17,8 @@ struct BackendRecord: Sendable {
     var lastTurn = 0
     /// Slots taken, all models together.
     var running = 0
+    /// How many requests are being answered.
+    var answering = 0
     /// How long a request held a slot, as a moving mean in nanoseconds; 0: not known yet.
     var meanHold: Int64 = 0
     /// The models that were asked for, as numbers of stations.
@@ -67,6 +69,8 @@ struct Lane: Sendable {
     var taken = 0
     /// The last pass in which an older request claimed what is free here.
     var claim = 0
+    /// The last pass that counted this lane among those with room.
+    var counted = 0
 
     /// A request for more slots than there are takes them all: the upstream may refuse it, but it
     /// must not wait for ever.
@@ -107,6 +111,10 @@ struct Running: Sendable {
     let arrived: Int64
     let station: Int
     let granted: Int64
+    /// What has failed so far.
+    var retries: RetryPolicy
+    /// Whether its answer has begun, so that its connection is known to stand.
+    var hasAnswered = false
 }
 
 /// Where a request is.

@@ -46,7 +46,7 @@ public enum RetryDecision: Hashable, Sendable {
     case freshConnection
     /// `Admission.retry` with the places that are left.
     case elsewhere
-    /// `Admission.retry` with all places, this one included: it will be waited for.
+    /// `Admission.retry` with all places, this one included: it will serve again.
     case wait
     /// Tell the client.
     case giveUp
@@ -86,8 +86,9 @@ public struct RetryPolicy: Hashable, Sendable {
             return .freshConnection
         case .refused, .connectTimedOut, .failed, .busy: return otherwise
         case .broken: return decideBroken(otherwise)
-        // `load_wait` is the admission's: it refuses who has waited that long.
-        case .loading: return hasOtherPlace ? .elsewhere : .wait
+        // Another place that is up serves it at once, else this one is waited for; how long is for
+        // the admission to say (`load_wait`).
+        case .loading: return .wait
         case .cured:
             cured += 1
             return cured > Self.curedLimit ? .giveUp : .wait

@@ -46,7 +46,7 @@ public struct Grant: Sendable, Equatable {
     public var id: UInt64
     /// Where it goes: one of its ticket's places.
     public var place: Place
-    /// How long it had waited, in nanoseconds.
+    /// How long ago it came, in nanoseconds; attempts that failed before are part of it.
     public var waited: Int64
     /// Whether the place has served the beginning of this conversation.
     public var isReturning: Bool

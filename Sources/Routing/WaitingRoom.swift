@@ -21,6 +21,8 @@ struct Waiter: Sendable {
     let arrived: Int64
     /// The pool in whose queue it is.
     let pool: Int
+    /// What has failed so far.
+    var retries = RetryPolicy()
     /// How many went before it because their model was loaded.
     var overtaken = 0
     /// Since when others may have gone before it for that.
@@ -39,6 +41,8 @@ struct Line: Sendable {
 struct WaitingRoom: Sendable {
     private struct Seat: Sendable {
         var waiter: Waiter?
+        /// The waiter's, where it can be compared without looking at the rest.
+        var rank = Rank(time: 0, sequence: 0)
         var previous: Int?
         var next: Int?
     }
@@ -50,7 +54,7 @@ struct WaitingRoom: Sendable {
 
     subscript(seat: Int) -> Waiter? { seats[seat].waiter }
 
-    func rank(_ seat: Int) -> Rank? { seats[seat].waiter?.rank }
+    func rank(_ seat: Int) -> Rank { seats[seat].rank }
 
     mutating func noteDeferred(_ seat: Int, now: Int64) {
         if seats[seat].waiter?.deferredSince == nil { seats[seat].waiter?.deferredSince = now }
@@ -68,18 +72,19 @@ struct WaitingRoom: Sendable {
         var next: Int? = line.head
         while let back = fromTail, let front = fromHead {
             visits += 1
-            if let rank = rank(back), rank < waiter.rank {
+            if rank(back) < waiter.rank {
                 (previous, next) = (back, seats[back].next)
                 break
             }
-            if let rank = rank(front), waiter.rank < rank {
+            if waiter.rank < rank(front) {
                 (previous, next) = (seats[front].previous, front)
                 break
             }
             (fromHead, fromTail) = (seats[front].next, seats[back].previous)
         }
         let seat = freeSeat()
-        seats[seat] = Seat(waiter: waiter, previous: previous, next: next)
+        seats[seat] = Seat(
+            waiter: waiter, rank: waiter.rank, previous: previous, next: next)
         if let previous { seats[previous].next = seat } else { line.head = seat }
         if let next { seats[next].previous = seat } else { line.tail = seat }
         line.count += 1
@@ -104,9 +109,8 @@ struct WaitingRoom: Sendable {
     func countAhead(of rank: Rank, in line: Line) -> (count: Int, visits: Int) {
         var (front, back) = (line.head, line.tail)
         var steps = 0
-        while let first = front, let last = back, let least = self.rank(first),
-            let greatest = self.rank(last)
-        {
+        while let first = front, let last = back {
+            let (least, greatest) = (self.rank(first), self.rank(last))
             if rank <= least { return (steps, steps + 1) }
             if greatest < rank { return (line.count - steps, steps + 1) }
             if greatest == rank { return (line.count - steps - 1, steps + 1) }

@@ -83,6 +83,7 @@ extension CallFailure {
         switch error {
         case .failed(_, _, let number): return errorText(number)
         case .unknownHost: return "its host name is not known"
+        case .insecure(_, let reason): return "TLS: \(reason)"
         case .addressInUse: return words
         }
     }

@@ -11,6 +11,21 @@ internal import Routing
 extension Worker {
     /// Checks and routes a chat; what can be refused is refused here, before any upstream is asked.
     func chat(_ incoming: IncomingRequest) {
+        begin(incoming) { (body) throws(APIError) in
+            let request = try ChatRequest(reading: body)
+            let routes = try routes(for: request.model, incoming)
+            let candidates = try candidates(routes) { target throws(APIError) in
+                try makeUpstreamRequest(request, for: target)
+            }
+            return ChatSession(
+                self, incoming, AnswerForm(request), candidates, model: routes[0].clientModel)
+        }
+    }
+
+    /// Begins the session that `make` makes of the request's body, or tells the client why not.
+    func begin(
+        _ incoming: IncomingRequest, _ make: (_ body: [UInt8]) throws(APIError) -> ChatSession
+    ) {
         if let coding = incoming.exchange.header("content-encoding"),
             coding.lowercased() != "identity"
         {
@@ -24,33 +39,29 @@ extension Worker {
             return refuse(incoming, APIError(.shuttingDown, "Sluice is shutting down."))
         }
         do throws(APIError) {
-            let request = try ChatRequest(reading: incoming.exchange.body)
-            let routes = try routes(for: request, incoming)
-            let candidates = try candidates(for: request, routes)
-            begin(
-                ChatSession(
-                    self, incoming, request, candidates, model: routes[0].clientModel))
+            begin(try make(incoming.exchange.body))
         } catch {
             refuse(incoming, error)
         }
     }
 
-    private func routes(
-        for request: ChatRequest, _ incoming: IncomingRequest
+    /// Where a request for `model` can go; at least one.
+    func routes(
+        for model: String?, _ incoming: IncomingRequest
     ) throws(APIError) -> [Route] {
-        if let model = request.model, !access.allows(model: model, for: incoming.exchange) {
+        if let model, !access.allows(model: model, for: incoming.key) {
             throw .modelNotFound(model, nearest: [])
         }
-        switch fleet.routes.resolve(request.model) {
+        switch fleet.routes.resolve(model) {
         case .routes(let routes):
             // The default model, too, must be one that the caller may use.
-            guard access.allows(model: routes[0].clientModel, for: incoming.exchange) else {
+            guard access.allows(model: routes[0].clientModel, for: incoming.key) else {
                 throw .missingField("model")
             }
             return routes
         case .unknownModel(let name, let nearest):
             throw .modelNotFound(
-                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.exchange) })
+                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.key) })
         case .noModelNamed:
             throw APIError(
                 .missingField,
@@ -71,8 +82,8 @@ extension Worker {
 
     /// The request in the dialect of each backend that can honour it, best first. If none can, the
     /// first one's reason.
-    private func candidates(
-        for request: ChatRequest, _ routes: [Route]
+    func candidates(
+        _ routes: [Route], _ write: (RequestTarget) throws(APIError) -> UpstreamRequest
     ) throws(APIError) -> [Candidate] {
         var candidates: [Candidate] = []
         var firstError: APIError?
@@ -84,7 +95,7 @@ extension Worker {
                 let target = RequestTarget(fleet.backends[index], route)
                 candidates.append(
                     Candidate(
-                        fleet, index, try makeUpstreamRequest(request, for: target),
+                        fleet, index, try write(target),
                         kind: target.kind, thinkTags: route.rule?.thinkTags ?? false))
             } catch {
                 firstError = firstError ?? error

@@ -45,10 +45,9 @@ struct Candidate {
 final class ChatSession {
     private let worker: Worker
     private let exchange: Exchange
+    private let form: AnswerForm
     private let clientModel: String
     private let wantsStream: Bool
-    private let includesUsage: Bool
-    private let choiceCount: Int
     private var candidate: Candidate
     private var others: ArraySlice<Candidate>
     private let identity: RequestIdentity
@@ -58,8 +57,8 @@ final class ChatSession {
     private var isTakingTurns = false
 
     private var call: Call?
-    private var decoder: StreamDecoder
-    private var assembler: CompletionAssembler?
+    private var decoder: SessionDecoder
+    private var assembler: (any AnswerAssembler)?
     /// An answer that is no stream: its head, and its body as far as it is of use.
     private var refusal: (head: ResponseHead, body: [UInt8])?
     private static let refusalLimit = 64 * 1024
@@ -71,18 +70,18 @@ final class ChatSession {
     private var timerFires: Instant?
     private let began: Instant
     private var dispatched: Instant?
+    private var pace = TokenPace()
     private(set) var record: RequestRecord
 
     init(
-        _ worker: Worker, _ incoming: IncomingRequest, _ request: ChatRequest,
+        _ worker: Worker, _ incoming: IncomingRequest, _ form: AnswerForm,
         _ candidates: [Candidate], model: String
     ) {
         self.worker = worker
         exchange = incoming.exchange
+        self.form = form
         clientModel = model
-        wantsStream = request.isStream
-        includesUsage = request.includesUsage
-        choiceCount = request.choiceCount
+        wantsStream = form.wantsStream
         candidate = candidates[0]
         others = candidates.dropFirst()
         identity = incoming.identity
@@ -93,12 +92,9 @@ final class ChatSession {
         deadlines = Deadlines(
             worker.deadlineSettings(for: candidate.backend.settings),
             wantsStream: wantsStream, now: began.nanoseconds)
-        decoder = StreamDecoder(
-            candidate.dialect, StreamOptions(id: "", created: 0, model: model), eventLimit: 0)
-        if !wantsStream {
-            assembler = CompletionAssembler(
-                limitBytes: worker.configuration.limits.completion)
-        }
+        decoder = form.makeDecoder(
+            candidate.dialect, StreamOptions(id: "", created: 0, model: model), limits: (0, 0))
+        assembler = form.makeAssembler(limitBytes: worker.configuration.limits.completion)
         timer = Timer(on: worker.loop) { [unowned self] in lookAtClocks() }
     }
 
@@ -142,6 +138,7 @@ final class ChatSession {
             callUpstream()
         case .pauseUpstream:
             call?.pause()
+            pace.interrupt()
             enter(.paused)
         case .resumeUpstream:
             call?.resume()
@@ -167,22 +164,22 @@ final class ChatSession {
         let backend = candidate.backend
         record.backend = backend.name
         refusal = nil
-        decoder = StreamDecoder(
-            candidate.dialect, streamOptions(), eventLimit: worker.configuration.limits.event)
+        let limits = worker.configuration.limits
+        decoder = form.makeDecoder(
+            candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
         let body = candidate.upstream.body.map { part -> CallRequest.Piece in
             switch part {
             case .bytes(let bytes): .bytes(bytes)
             case .client(let range): .part(exchange.body, range)
             }
         }
-        let accept = candidate.dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
         let head = upstreamHead(
             "POST", candidate.upstream.path, to: backend.settings,
-            bodyLength: candidate.upstream.contentLength, accept: accept,
+            bodyLength: candidate.upstream.contentLength, accept: form.accept(candidate.dialect),
             identity: identity)
         call = Call(
             CallRequest(head: head, body: body),
-            to: CallTarget(backend.addresses, poolKey: backend.name), through: worker.pool,
+            to: backend.target, through: worker.pool,
             headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
@@ -193,10 +190,10 @@ final class ChatSession {
 
     private func streamOptions() -> StreamOptions {
         var options = StreamOptions(
-            id: "chatcmpl-" + identity.id, created: worker.wallSeconds, model: clientModel)
+            id: form.idPrefix + identity.id, created: worker.wallSeconds, model: clientModel)
         // A completion always says its usage.
-        options.includeUsage = includesUsage || !wantsStream
-        options.choiceCount = choiceCount
+        options.includeUsage = form.includesUsage || !wantsStream
+        options.choiceCount = form.choiceCount
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
@@ -269,6 +266,7 @@ final class ChatSession {
     private func noteFirstEvent() {
         guard record.firstTokenMilliseconds == nil, let dispatched else { return }
         record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        pace = worker.answerBegan(record, dispatched: dispatched)
         happened(.firstEvent)
         enter(.streaming)
         releaseRequest()
@@ -333,6 +331,7 @@ final class ChatSession {
         letUpstreamGo { $0.cancel() }
         exchange.observer = nil
         record.ending = ending
+        record.events = decoder.dataEvents
         record.promptTokens = decoder.usage?.promptTokens
         record.completionTokens = decoder.usage?.completionTokens
         record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
@@ -420,6 +419,8 @@ extension ChatSession: CallObserver {
         let now = worker.loop.now
         if decoder.dataEvents != eventsBefore {
             deadlines.eventArrived(now: now.nanoseconds)
+            worker.meter.metrics.eventsArrived(
+                decoder.dataEvents - eventsBefore, &pace, now: now.nanoseconds)
             if eventsBefore == 0 { noteFirstEvent() }
         }
         if decoder.isDone {

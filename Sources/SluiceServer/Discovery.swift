@@ -112,9 +112,8 @@ final class Probe {
                     return "the path of the socket is too long"
                 }
                 found.addresses = [address]
-            case .http:
+            case .http, .https:
                 found.addresses = try SocketAddress.resolve(host: url.host, port: url.port)
-            case .https: return "https backends are not supported yet; use http"
             }
             return nil
         } catch { return error.message }
@@ -205,7 +204,7 @@ final class Probe {
         // The previous fetch may be the one whose callback we are in.
         pool.loop.afterThisTurn { _ = previous }
         fetch = Fetch(
-            request, to: CallTarget(found.addresses, poolKey: state.name), through: pool,
+            request, to: found.target, through: pool,
             within: patience, completion: completion)
         fetch?.start()
     }

@@ -27,6 +27,15 @@ struct BackendState: Sendable {
     }
 
     var name: String { settings.name }
+
+    /// Where calls go, and how they are secured.
+    var target: CallTarget {
+        let url = settings.url
+        return CallTarget(
+            addresses, poolKey: name,
+            security: url.scheme == .https
+                ? CallTarget.Security(host: url.host, authorities: settings.ca) : nil)
+    }
 }
 
 /// All backends, and the names clients can ask for.

@@ -10,15 +10,23 @@ struct Greeting {
     private let backends: [BackendState]
     private let isSearching: Bool
     private let needsKey: Bool
+    private let scheme: String
 
     init(
         _ addresses: [SocketAddress], _ backends: [BackendState], isSearching: Bool,
-        needsKey: Bool = false
+        needsKey: Bool = false, isSecure: Bool = false
     ) {
+        scheme = isSecure ? "https" : "http"
         self.addresses = addresses
         self.backends = backends
         self.isSearching = isSearching
         self.needsKey = needsKey
+    }
+
+    /// An address as clients write it.
+    private func url(_ address: SocketAddress) -> String {
+        let text = address.description
+        return text.hasPrefix("unix:") ? text : "\(scheme)://\(text)"
     }
 
     /// The message as one text.
@@ -26,7 +34,7 @@ struct Greeting {
 
     /// The message, a line each.
     var lines: [String] {
-        ["Sluice \(Version.number) listens on " + addresses.map(\.url).joined(separator: ", ")]
+        ["Sluice \(Version.number) listens on " + addresses.map(url).joined(separator: ", ")]
             + backendLines + (models.isEmpty ? whatToStart : whatToTry)
     }
 
@@ -69,7 +77,7 @@ struct Greeting {
         let quotedBody = "'" + body.replacing("'", with: #"'\''"#) + "'"
         let key = needsKey ? " -H 'Authorization: Bearer KEY'" : ""
         let target =
-            switch addresses.first?.url {
+            switch addresses.first.map(url) {
             case .some(let url) where url.hasPrefix("unix:"):
                 "--unix-socket \(url.dropFirst(5)) http://localhost"
             case .some(let url): url
@@ -88,12 +96,5 @@ extension BackendState {
         guard isUp else { return "not there: \(problem ?? "unknown")" }
         let count = models.count == 1 ? "1 model" : "\(models.count) models"
         return "\(kind.rawValue), \(count)"
-    }
-}
-
-extension SocketAddress {
-    /// As clients write it.
-    fileprivate var url: String {
-        description.hasPrefix("unix:") ? description : "http://\(description)"
     }
 }

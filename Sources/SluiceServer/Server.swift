@@ -4,6 +4,7 @@ public import Configuration
 internal import EventLoop
 internal import Glibc
 internal import HTTPTransport
+internal import Observability
 internal import Synchronization
 
 /// Why the server could not start.
@@ -17,7 +18,7 @@ public struct StartError: Error, Sendable {
 /// The first worker runs on the calling thread and leads: it alone asks the backends and hears
 /// signals, and tells the others by mail.
 public final class Server {
-    private let configuration: Configuration
+    private var configuration: Configuration
     /// Whether the backends were not configured but are being looked for.
     private let isSearching: Bool
     private let log: Log
@@ -32,6 +33,9 @@ public final class Server {
     private var hasGreeted = false
     private var known: [BackendState] = []
     private var addresses: [SocketAddress] = []
+    private let manager = ServiceManager()
+    /// Sockets of the service manager's; then `listen` means nothing.
+    private var sockets: [InheritedSocket] = []
 
     private enum Report: Sendable {
         case ready(Int, Mailbox<WorkerMessage>.Address)
@@ -54,10 +58,13 @@ public final class Server {
     /// Runs until a signal ends it. Throws if it cannot begin.
     public func run() throws(StartError) {
         raiseDescriptorLimit()
+        _ = ProcessFigures.start
         reports = Mailbox(on: loop) { [unowned self] in take($0) }
+        try takeSockets()
         try startLeader()
         try startFollowers()
         watchSignals()
+        if followers.isEmpty { manager.isReady(on: loop) }
         guard let leader else { return }
         discovery = Discovery(through: leader.pool, configuration.backends) { [unowned self] in
             found($0)
@@ -65,6 +72,9 @@ public final class Server {
         discovery?.start()
         loop.run()
         for follower in followers { follower.thread.join() }
+        // The last of their mail.
+        loop.runReady()
+        leader.ledger?.close(log)
     }
 
     // MARK: - Workers
@@ -73,6 +83,15 @@ public final class Server {
         let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
+        if !configuration.keys.isEmpty {
+            worker.ledger = try KeyLedger(configuration, on: loop, log: log)
+        }
+        do throws(TLSError) {
+            try worker.loadCertificate()
+        } catch {
+            throw StartError(message: "tls: \(error.message)")
+        }
+        if !sockets.isEmpty { return try listenOnSockets(worker) }
         for address in configuration.listen {
             do throws(SocketError) {
                 for candidate in try Self.socketAddresses(of: address) {
@@ -84,6 +103,31 @@ public final class Server {
         }
     }
 
+    /// The sockets decide who can reach us, so the rules on keys and names hold for them.
+    private func takeSockets() throws(StartError) {
+        sockets = try ServiceManager.sockets()
+        guard !sockets.isEmpty else { return }
+        configuration.listen = sockets.compactMap {
+            // It is an address, so it can be read; a family without one is refused below.
+            try? ListenAddress($0.address.description)
+        }
+        guard configuration.listen.count == sockets.count else {
+            throw StartError(message: "a socket of the service manager's is neither TCP nor Unix")
+        }
+        if let fault = configuration.exposureFault() {
+            throw StartError(message: "\(fault.message)")
+        }
+    }
+
+    private func listenOnSockets(_ worker: Worker) throws(StartError) {
+        addresses = sockets.map(\.address)
+        do throws(SocketError) {
+            for socket in sockets { try worker.listen(on: socket) }
+        } catch {
+            throw StartError(message: error.message)
+        }
+    }
+
     private static func advice(_ error: SocketError) -> String {
         guard case .addressInUse = error else { return error.message }
         return error.message + ". Stop it, or choose another address with --listen HOST:PORT."
@@ -92,10 +136,11 @@ public final class Server {
     private func startFollowers() throws(StartError) {
         guard let reports = reports?.address else { return }
         for number in 1..<max(1, configuration.workers) {
-            let (configuration, addresses, log) = (configuration, addresses, log)
+            let (configuration, log) = (configuration, log)
+            let places = (addresses, sockets)
             let seed = Self.seed()
             let thread = Thread {
-                Self.follow(number, configuration, addresses, (seed, log), reports)
+                Self.follow(number, configuration, places, (seed, log), reports)
             }
             guard let thread else { throw StartError(message: "the system has no more threads") }
             followers.append(Follower(thread: thread))
@@ -104,14 +149,24 @@ public final class Server {
 
     /// The life of a worker's thread.
     private static func follow(
-        _ number: Int, _ configuration: Configuration, _ addresses: [SocketAddress],
+        _ number: Int, _ configuration: Configuration,
+        _ places: (addresses: [SocketAddress], sockets: [InheritedSocket]),
         _ shared: (seed: UInt64, log: Log), _ reports: Mailbox<Report>.Address
     ) {
         let loop = Loop()
         let worker = Worker(on: loop, configuration, seed: shared.seed, log: shared.log)
         worker.hasClosed = { loop.stop() }
+        do throws(TLSError) {
+            try worker.loadCertificate()
+        } catch {
+            // Never in plain text where TLS was asked for.
+            return reports.send(.failed(error.message))
+        }
         do throws(SocketError) {
-            for address in addresses { try worker.listen(on: address) }
+            for socket in places.sockets { try worker.listen(on: socket) }
+            if places.sockets.isEmpty {
+                for address in places.addresses { try worker.listen(on: address) }
+            }
         } catch {
             return reports.send(.failed(error.message))
         }
@@ -126,11 +181,20 @@ public final class Server {
             followers[number - 1].mailbox = mailbox
             mailbox.send(.fleet(Fleet(configuration, known)))
             if isDraining { mailbox.send(.drain) }
+            introduceWorkers()
         case .failed(let message):
             log.write(.error, "a worker could not start: \(message)")
             workerClosed()
         case .ended: workerClosed()
         }
+    }
+
+    /// Tells the workers of each other, once all of them are there.
+    private func introduceWorkers() {
+        let others = followers.compactMap(\.mailbox)
+        guard let first = leader?.mailbox?.address, others.count == followers.count else { return }
+        tellAll(.talk(.colleagues([first] + others)))
+        manager.isReady(on: loop)
     }
 
     private var closedWorkers = 0
@@ -150,12 +214,14 @@ public final class Server {
     private func found(_ backends: [BackendState]) {
         let before = known
         known = backends
+        manager.hasStatus(
+            "\(backends.count(where: \.isUp)) of \(backends.count) backends up")
         tellAll(.fleet(Fleet(configuration, backends)))
         guard hasGreeted else {
             hasGreeted = true
             let greeting = Greeting(
                 addresses, backends, isSearching: isSearching,
-                needsKey: !configuration.keys.isEmpty)
+                needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil)
             return configuration.log.format == .json
                 ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
         }
@@ -186,6 +252,7 @@ public final class Server {
     private func askedToStop() {
         guard !isDraining else { return tellAll(.stop) }
         isDraining = true
+        manager.isStopping()
         let drain = configuration.timeouts.drain
         log.write(
             .info,

@@ -20,6 +20,8 @@ enum WorkerMessage: Sendable {
     case stopSessions
     /// End at once.
     case stop
+    /// What another worker says.
+    case talk(WorkerTalk)
 }
 
 /// One event loop and everything on it. Workers share nothing: they get immutable values by mail.
@@ -39,7 +41,15 @@ final class Worker {
     private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
-    private let log: Log
+    let log: Log
+    /// What is counted here.
+    var meter = Meter()
+    /// What all keys have used; the leading worker has it.
+    var ledger: KeyLedger?
+    /// Requests that wait for the leading worker's word on their key, and mail it cannot get yet.
+    var questions: [Int: KeyQuestion] = [:]
+    var lastQuestion = 0
+    var unsent: [WorkerTalk] = []
     let access: AccessPolicy
     /// Called once everything is closed.
     var hasClosed: () -> Void = {}
@@ -60,12 +70,22 @@ final class Worker {
             handler: { [unowned self] in handle($0) })
     }
 
+    /// Reads certificate and key; connections made from now on are secured with them.
+    func loadCertificate() throws(TLSError) {
+        server?.tls = try configuration.tls.map { files throws(TLSError) in
+            try TLSContext(certificate: files.certificate, key: files.key)
+        }
+    }
+
     /// Listens on one more address; says which, with its port.
     @discardableResult
     func listen(on address: SocketAddress) throws(SocketError) -> SocketAddress {
         guard let server else { return address }
         return try server.listen(on: address, sharesPort: configuration.workers > 1)
     }
+
+    /// Listens on a socket of the service manager's.
+    func listen(on socket: InheritedSocket) throws(SocketError) { try server?.listen(on: socket) }
 
     private func receive(_ message: WorkerMessage) {
         switch message {
@@ -80,6 +100,7 @@ final class Worker {
             }
             loop.afterThisTurn { [self] in close() }
         case .stop: close()
+        case .talk(let talk): hear(talk)
         }
     }
 
@@ -89,6 +110,7 @@ final class Worker {
         isClosed = true
         // Dropping tells nobody, and every request has its log line.
         for session in sessions.values { session.cutOff(.shuttingDown) }
+        giveUpWaiting()
         server?.dropAll()
         pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
@@ -104,10 +126,12 @@ final class Worker {
     // MARK: - Requests
 
     private func handle(_ exchange: Exchange) {
+        meter.metrics.requestArrived()
         var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange)
-        incoming.record.key = access.key(of: caller)?.name
+        incoming.key = access.key(of: caller)
+        incoming.record.key = incoming.key.map { configuration.keys[$0].name }
         if let error = access.refuse(caller) {
             return refuse(incoming, error)
         }
@@ -121,7 +145,7 @@ final class Worker {
 
     func ended(_ session: ChatSession) {
         sessions[ObjectIdentifier(session)] = nil
-        log.write(session.record)
+        finished(session.record)
         // The session may be in the middle of a callback of its own.
         loop.afterThisTurn { _ = session }
         stopIfDone()
@@ -136,7 +160,7 @@ final class Worker {
         record.ending = ending
         record.totalMilliseconds = incoming.began.milliseconds(to: loop.now)
         incoming.exchange.respond(reply)
-        log.write(record)
+        finished(record)
     }
 
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
@@ -148,21 +172,24 @@ final class Worker {
     /// The answer to what the HTTP layer itself refuses.
     private func reply(to refusal: HTTPServer.Refusal) -> Reply {
         let error: APIError
-        switch refusal {
+        switch refusal.cause {
         case .request(let refusal):
             error = APIError(ErrorCode(rawValue: refusal.code) ?? .badRequest, refusal.message)
         case .overloaded:
             error = APIError(
                 .overloaded, "Sluice has as many connections or request bodies as it is allowed.")
+        case .shuttingDown: error = APIError(.shuttingDown, "Sluice is shutting down.")
         }
         // What has no valid head has no method and no path, but it has its line in the log.
         var record = RequestRecord(
             id: ids.next(), method: "-", path: "-",
             ending: error.refusalEnding,
             totalMilliseconds: 0)
+        record.client = refusal.clientAddress
         record.status = error.status
-        log.write(record)
-        return Answers.reply(error, record.id, [])
+        meter.metrics.requestArrived()
+        finished(record)
+        return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
@@ -225,7 +252,7 @@ final class Worker {
                 .upstreamProtocol,
                 APIError(
                     .upstreamProtocol,
-                    "The backend '\(name)' sent an event of more than \(limit) bytes.")
+                    "The backend '\(name)' sent more than \(limit) bytes in one piece.")
             )
         case .reported(let json):
             let error = reported(json, name)

@@ -14,6 +14,23 @@ import Testing
         #expect(rows == expected)
     }
 
+    @Test(arguments: [
+        ("completions", TextCompletionFields.table), ("embeddings", EmbeddingFields.table),
+    ])
+    func everyFieldOfTheOtherEndpointsHasItsRow(_ endpoint: String, _ table: [FieldRule]) throws {
+        let rows = try rows(under: "| field of \(endpoint) | llama-server | openai | ollama |")
+        let expected = table.map {
+            ["`\($0.name)`", $0.llamaServer.rawValue, $0.openAI.rawValue, $0.ollama.rawValue]
+        }
+        #expect(rows == expected)
+    }
+
+    @Test func theTablesNameTheFieldsThatAreChecked() {
+        let completions = TextCompletionFields.table.map(\.name)
+        #expect(completions == TextCompletionRequest.knownFields.sorted())
+        #expect(EmbeddingFields.table.map(\.name) == EmbeddingRequest.knownFields.sorted())
+    }
+
     @Test func everyCodeHasItsRow() throws {
         let rows = try rows(under: "| code | status | type |")
         let expected = ErrorCode.allCases.map {

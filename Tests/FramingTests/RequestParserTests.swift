@@ -74,6 +74,28 @@ import Testing
         #expect(client.read("Host: a\r\n\r\n") == ["head /2", "end"])
     }
 
+    @Test func theOriginIsKnownAsSoonAsItsLineWasRead() {
+        var parser = HTTPRequestParser(
+            limits: RequestLimits(
+                requestLine: 100, head: 400, headFields: 10, body: 50))
+        func feed(_ text: String) -> String? {
+            var i = 0
+            let bytes = Array(text.utf8)
+            loop: while true {
+                switch parser.next(bytes.span, &i) {
+                case .needMore, .refused: break loop
+                case .head, .body, .end: continue
+                }
+            }
+            return parser.origin
+        }
+        #expect(feed("POST / HTTP/1.1\r\nHost: a\r\nOrigin: http://one") == nil)
+        #expect(feed("\r\nX: y\r\n") == "http://one")
+        #expect(feed("ORIGIN: http://two\r\nContent-Length: 2\r\n\r\n1") == "http://one")
+        #expect(feed("2") == nil)
+        #expect(feed("GET / HTTP/1.1\r\norigin:  http://three \r\nbad line\r\n") == "http://three")
+    }
+
     @Test func theCallerMayPauseBetweenTwoRequests() {
         let bytes = Array(
             "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n".utf8)

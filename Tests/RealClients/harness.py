@@ -61,7 +61,7 @@ class Process:
         told = " ".join(self.command) + besides
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for url in re.findall(r"(http://127\.0\.0\.1:\d+)[^\d]", self.said()):  # more follows: it is whole
+            for url in re.findall(r"(https?://127\.0\.0\.1:\d+)[^\d]", self.said()):  # more follows: it is whole
                 if url not in told:
                     return url
             if self.child.poll() is not None:

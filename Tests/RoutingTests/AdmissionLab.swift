@@ -99,6 +99,17 @@ struct AdmissionLab {
         take(admission.wake(now: now))
     }
 
+    @discardableResult
+    mutating func fail(
+        _ id: UInt64, _ failure: AttemptFailure, clientHasContent: Bool = false
+    ) -> RetryDecision {
+        let attempt = FailedAttempt(id: id, failure, clientHasContent: clientHasContent)
+        let (decision, new) = admission.attemptFailed(attempt, now: now)
+        if decision != .freshConnection { running[id] = nil }
+        take(new)
+        return decision
+    }
+
     mutating func dueProbes() -> [String] { admission.takeDueProbes(now: now) }
 
     /// The backend of a request that runs.

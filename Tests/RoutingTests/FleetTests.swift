@@ -11,14 +11,10 @@ import Testing
         for id in all { lab.request(id, "a b") }
         let hit = all.filter { lab.backend($0) == "a" }
         #expect(hit.count == 50)
-        var policies = [UInt64: RetryPolicy]()
         for id in hit {
             lab.now += millisecond / 10
-            let decision = policies[id, default: RetryPolicy()].decide(
-                .broken, clientHasContent: false,
-                hasOtherPlace: lab.admission.health(of: "b") == .up)
+            let decision = lab.fail(id, .broken)
             #expect(decision == .elsewhere)
-            lab.retry(id, "b", .broken)
         }
         // They wait for slots of the other in the order of their coming, and all get one.
         #expect(lab.admission.waitingCount == 50)
@@ -34,10 +30,9 @@ import Testing
     @Test func oneRefusedConnectSendsAllLaterRequestsElsewhere() {
         var lab = AdmissionLab([backend("a", 8), backend("b", 8)])
         lab.request(1, "a b")
-        lab.request(2, "a b")
-        lab.request(3, "a b")
         #expect(lab.backend(1) == "a")
-        lab.retry(1, "b", .refused)
+        lab.fail(1, .refused)
+        #expect(lab.backend(1) == "b")
         lab.now += 50 * millisecond
         for id in 10...13 as ClosedRange<UInt64> {
             lab.request(id, "a b")
@@ -138,11 +133,90 @@ import Testing
     }
 }
 
+@Suite struct FailedAttempts {
+    @Test func aRequestGoesFromPlaceToPlaceAndIsGivenUpAtTheLast() {
+        var lab = AdmissionLab([backend("a", 1), backend("b", 1), backend("c", 1)])
+        lab.request(1, "a b c>1")
+        var been: [String?] = []
+        var decisions: [RetryDecision] = []
+        for failure in [AttemptFailure.refused, .failed, .connectTimedOut] {
+            been.append(lab.backend(1))
+            decisions.append(lab.fail(1, failure))
+        }
+        #expect(been == ["a", "b", "c"])
+        #expect(decisions == [.elsewhere, .elsewhere, .giveUp])
+        #expect(lab.running.isEmpty)
+        // One failure is no death: b still serves others.
+        lab.request(2, "a b c>1")
+        #expect(lab.backend(2) == "b")
+    }
+
+    @Test func aFallbackIsNotTriedWhileAnotherOfTheTierCanServe() {
+        var lab = AdmissionLab([backend("a", 1), backend("b", 1), backend("c", 1)])
+        lab.request(1, "a b c>1")
+        lab.request(2, "a b c>1")
+        lab.fail(1, .refused)
+        #expect(lab.running[1] == nil)
+        lab.release(2)
+        #expect(lab.backend(1) == "b")
+    }
+
+    @Test func aStaleConnectionKeepsItsSlot() {
+        var lab = AdmissionLab([backend("a", 1)])
+        lab.request(1, "a")
+        lab.request(2, "a")
+        let decision = lab.fail(1, .staleConnection)
+        #expect(decision == .freshConnection)
+        #expect(lab.backend(1) == "a")
+        #expect(lab.order == [1])
+    }
+
+    @Test func onceTheClientHasContentNothingIsTriedAgain() {
+        var lab = AdmissionLab([backend("a", 1), backend("b", 1)])
+        lab.request(1, "a b")
+        let decision = lab.fail(1, .broken, clientHasContent: true)
+        #expect(decision == .giveUp)
+        #expect(lab.running.isEmpty)
+        #expect(lab.admission.running(on: "a") == 0)
+    }
+
+    @Test func aRetryKeepsItsPlaceBeforeThoseWhoCameLater() {
+        var lab = AdmissionLab([backend("a", 1), backend("b", 1)])
+        lab.request(1, "a b")
+        lab.request(2, "b")
+        lab.request(3, "b")
+        lab.fail(1, .refused)
+        lab.release(2)
+        #expect(lab.backend(1) == "b")
+        #expect(lab.backend(3) == nil)
+    }
+
+    @Test func connectsInVainWhileStreamsStandAreNoDeath() {
+        for standing in [true, false] {
+            var lab = AdmissionLab([backend("a", 8), backend("b", 8)])
+            lab.request(1, "a")
+            if standing { lab.take(lab.admission.answered(1, now: lab.now)) }
+            for id in 2...9 as ClosedRange<UInt64> {
+                lab.request(id, "a")
+                lab.fail(id, .connectTimedOut)
+            }
+            #expect((lab.admission.health(of: "a") == .up) == standing)
+        }
+    }
+
+    @Test func aFailureOfOneWhoIsForgottenChangesNothing() {
+        var lab = AdmissionLab([backend("a", 1)])
+        let decision = lab.fail(9, .refused)
+        #expect(decision == .giveUp)
+        #expect(lab.admission.health(of: "a") == .up)
+    }
+}
+
 @Suite struct BackendsThatLoad {
     @Test func requestsWaitForTheModel() {
         var lab = AdmissionLab([backend("a", 2)])
         lab.request(1, "a")
-        lab.retry(1, "a", .loading)
+        lab.fail(1, .loading)
         #expect(lab.request(2, "a") == .queued(id: 2, position: 2))
         lab.wait(10 * second)
         lab.probed("a", .succeeded)

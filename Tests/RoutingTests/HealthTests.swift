@@ -142,7 +142,7 @@ import Testing
     static let table: [(failure: AttemptFailure, other: RetryDecision, alone: RetryDecision)] = [
         (.staleConnection, .freshConnection, .freshConnection), (.refused, .elsewhere, .giveUp),
         (.connectTimedOut, .elsewhere, .giveUp), (.broken, .elsewhere, .giveUp),
-        (.failed, .elsewhere, .giveUp), (.loading, .elsewhere, .wait),
+        (.failed, .elsewhere, .giveUp), (.loading, .wait, .wait),
         (.busy, .elsewhere, .giveUp), (.cured, .wait, .wait), (.final, .giveUp, .giveUp),
         (.deadlinePassed, .giveUp, .giveUp),
     ]

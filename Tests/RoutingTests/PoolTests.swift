@@ -80,6 +80,31 @@ import Testing
     }
 }
 
+@Suite struct WhatAGrantTells {
+    private func grant(_ answer: Answer?) -> Grant? {
+        if case .granted(let grant)? = answer { grant } else { nil }
+    }
+
+    @Test func howLongTheRequestWaited() {
+        var lab = AdmissionLab([backend("a", 1)])
+        #expect(grant(lab.request(1, "a"))?.waited == 0)
+        lab.request(2, "a")
+        lab.now += 3 * second
+        lab.release(1)
+        #expect(grant(lab.answers.last)?.waited == 3 * second)
+    }
+
+    @Test func whetherTheConversationReturned() {
+        var lab = AdmissionLab([backend("a", 1), backend("b", 1)])
+        let turns: [([UInt64], Bool)] = [([1, 2], false), ([1, 2, 3], true), ([1, 4], false)]
+        for (id, (prefixes, isReturning)) in zip(1...9 as ClosedRange<UInt64>, turns) {
+            let answer = lab.request(id, "a b") { $0.prefixes = prefixes }
+            #expect(grant(answer)?.isReturning == isReturning)
+            lab.release(id)
+        }
+    }
+}
+
 @Suite struct PoolsThatShareSlots {
     @Test func theOldestGetsTheSlotWhateverItsPool() {
         var lab = AdmissionLab([backend("a", 1), backend("b", 1)])

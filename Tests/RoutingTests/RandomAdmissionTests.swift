@@ -173,7 +173,7 @@ private struct NaiveAdmission {
         var lab = AdmissionLab(fleet)
         var living: Set<UInt64> = []
         let lists = ["box/x", "box/y", "box/z", "box/x gpu/x", "gpu/x", "box/z gpu/z"]
-        for id in 1...400 as ClosedRange<UInt64> {
+        for id in 1...12 as ClosedRange<UInt64> {
             lab.now += Int64(numbers.next() % 4) * second
             lab.request(id, lists.randomElement(using: &numbers) ?? "gpu/x") {
                 $0.priority = numbers.next() % 4 == 0 ? .batch : .interactive
@@ -233,5 +233,25 @@ private struct NaiveAdmission {
         #expect(lab.order.count == 300)
         let most = overtaken.values.max() ?? 0
         #expect((1...Admission.overtakingLimit).contains(most))
+    }
+}
+
+@Suite struct OrderOfPools {
+    @Test(arguments: 0...40)
+    func theLeastRankComesFirst(_ count: Int) {
+        var numbers = SeededNumbers(UInt64(count))
+        let ranked = (0..<count).map { pool in
+            RankedPool(rank: Rank(time: Int64(numbers.next() % 20), sequence: 0), pool: pool)
+        }
+        var heap = RankedPools(Array(ranked.prefix(count / 2)))
+        for element in ranked.dropFirst(count / 2) { heap.insert(element) }
+        var times: [Int64] = []
+        var pools: Set<Int> = []
+        while let next = heap.popFirst() {
+            times.append(next.rank.time)
+            pools.insert(next.pool)
+        }
+        #expect(times == ranked.map(\.rank.time).sorted())
+        #expect(pools.count == count)
     }
 }

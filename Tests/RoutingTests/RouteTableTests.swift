@@ -255,6 +255,17 @@ func text(_ resolution: Resolution) -> String {
         #expect(text(down.resolve("big")) == "> box/small".replacing(">", with: ">1"))
     }
 
+    @Test func whoMayWaitForThemIsLedToThemToo() {
+        let table = table(["gpu!": ["a"], "box": ["a", "b"], "old!": ["b"]]) {
+            $0.models = [rule("a") { $0.fallback = ["b"] }]
+        }
+        #expect(
+            text(table.resolve("a", includingDown: true))
+                == "gpu/a box/a >1 box/b >1 old/b")
+        #expect(text(table.resolve("a")) == "box/a >1 box/b")
+        #expect(text(table.resolve("zzz", includingDown: true)).hasPrefix("unknown"))
+    }
+
     @Test func withNothingKnownAllNamesWait() {
         #expect(text(table(["gpu!": []]).resolve("a")) == "no backend for anything")
         #expect(text(table([:]).resolve(nil)) == "no backend for anything")

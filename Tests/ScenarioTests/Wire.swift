@@ -89,7 +89,7 @@ final class Wire {
                 sentFromOutbox += count
                 sentBytes += count
                 stuckSince = nil
-            case .wouldBlock:
+            case .wouldBlock, .wantsRead:
                 stuckSince = stuckSince ?? loop.now
                 writing?.start()
                 return
@@ -143,7 +143,7 @@ final class Wire {
                 allowance = left - count
                 if left == count { reading?.stop() }
             }
-        case .wouldBlock, nil: return
+        case .wouldBlock, .wantsRead, nil: return
         case .ended: ended(.closed)
         case .failed: ended(.reset)
         }

@@ -44,11 +44,11 @@ import Testing
 @Suite struct Checks {
     /// Its end may be known before the loop that waits for it has begun.
     @Test func ofBackendsThatCannotBeAskedEnd() throws {
-        let (https, path) = ("https://gpu.example", "unix:/" + String(repeating: "x", count: 106))
-        let configuration = try configuration(backends: [https, path])
+        let (name, path) = ("https://gpu.invalid", "unix:/" + String(repeating: "x", count: 106))
+        let configuration = try configuration(backends: [name, path])
         let (report, isFine) = checkBackends(configuration)
         #expect(!isFine)
-        #expect(report.contains("gpu0: \(https): not there: https backends are not supported yet"))
+        #expect(report.contains("gpu0: \(name): not there: the host name gpu.invalid is not known"))
         #expect(report.contains("gpu1: \(path): not there: "))
     }
 

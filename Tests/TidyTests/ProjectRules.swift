@@ -80,13 +80,19 @@ import Testing
     private func arrowsOfThePackage() throws -> [String: Set<String>] {
         let text = try Project.file("Package.swift").text
         var arrows: [String: Set<String>] = [:]
-        for opening in ["        target(", ".systemLibrary(", ".executableTarget("] {
+        for opening in [
+            "        target(", "        .target(", ".systemLibrary(", ".executableTarget(",
+        ] {
             for part in text.split(separator: opening).dropFirst() {
                 let declaration = part.upToItsParenthesis
                 let names = declaration.split(separator: "\"", omittingEmptySubsequences: false)
                     .enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }
                 let isLibrary = opening == ".systemLibrary("
                 guard let target = names.first, target != "TestSupport" else { continue }
+                // The first `.target(` is inside the function that all targets are made with.
+                if opening == "        .target(", arrows[target] != nil || !target.hasPrefix("C") {
+                    continue
+                }
                 arrows[target] = isLibrary ? [] : Set(names.dropFirst())
             }
         }

@@ -89,6 +89,7 @@ import Testing
 
     static let seesC = [
         "CLibevent": ["EventLoop", "HTTPTransport"], "CYAML": ["ConfigurationFile"],
+        "CTLS": ["HTTPTransport"],
     ]
 
     @Test func onlyTheEdgeSeesCAndKeepsItInternal() {

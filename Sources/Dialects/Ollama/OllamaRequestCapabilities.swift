@@ -16,6 +16,7 @@ extension OllamaCapabilities {
         tools = names.contains("tools")
         vision = names.contains("vision")
         audio = names.contains("audio")
+        insert = names.contains("insert")
         // A template of Jinja's statements is the GGUF's own. Ollama hands such chats to
         // llama-server, which refuses tools with logprobs in a stream; by a Go template, which has
         // no such statements, Ollama writes the prompt.

@@ -63,7 +63,7 @@ extension OllamaRequestWriter {
 // Loading and sampling.
 extension OllamaRequestWriter {
     /// Fields of the native request that clients and routes may use as they are.
-    private static let extensions: Set<String> = ["keep_alive", "truncate", "shift"]
+    static let extensions: Set<String> = ["keep_alive", "truncate", "shift"]
 
     /// What goes into `options` under its own name. Those that OpenAI does not know are
     /// llama-server's and Ollama's.
@@ -118,7 +118,7 @@ extension OllamaRequestWriter {
         if !isFirst { body.append("}") }
     }
 
-    private func isOption(_ entry: RequestParameters.Entry) -> Bool {
+    func isOption(_ entry: RequestParameters.Entry) -> Bool {
         guard !entry.value.isNull, entry.name != "stop" else { return false }
         if Self.optionNames.contains(entry.name) { return true }
         return entry.isOption && !Self.handled.contains(entry.name)

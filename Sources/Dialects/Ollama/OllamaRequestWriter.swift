@@ -6,14 +6,15 @@ import JSON
 /// Builds the native request: wire notes of Ollama, sections 3 (what it takes) and 6.1 (what its
 /// own `/v1` loses).
 struct OllamaRequestWriter {
-    let request: ChatRequest
+    /// The messages of a chat; `nil` for other requests.
+    private let messages: JSONText?
     let target: RequestTarget
     let parameters: RequestParameters
     var body: RequestBody
     var ignored = IgnoredFields()
 
-    init(_ request: ChatRequest, _ target: RequestTarget) {
-        self.request = request
+    init(_ request: some CheckedRequest, _ target: RequestTarget) {
+        messages = request["messages"]
         self.target = target
         parameters = RequestParameters(request, target)
         body = RequestBody(client: request.json.source)
@@ -62,12 +63,12 @@ struct OllamaRequestWriter {
     /// The messages have a writer of their own, which goes on with this one's body and report.
     private mutating func writeMessages() throws(APIError) {
         body.append(#","messages":["#)
-        var messages = OllamaRequestMessages(target, body, ignored)
-        for (index, message) in (request.messages?.elements ?? []).enumerated() {
-            try messages.append(message, index)
+        var writer = OllamaRequestMessages(target, body, ignored)
+        for (index, message) in (messages?.elements ?? []).enumerated() {
+            try writer.append(message, index)
         }
-        body = messages.body
-        ignored = messages.ignored
+        body = writer.body
+        ignored = writer.ignored
         body.append("]")
     }
 

@@ -4,7 +4,7 @@ internal import Chat
 internal import JSON
 
 /// Takes the records of one Ollama stream and writes the client's chunks.
-struct OllamaStream: Sendable {
+struct OllamaStream: RecordStream, Sendable {
     private(set) var writer: StreamWriter
     /// Records so far.
     private(set) var dataEvents = 0
@@ -30,17 +30,6 @@ struct OllamaStream: Sendable {
                 throw error.asDialectError(record)
             }
             throw .stray(record)
-        }
-    }
-
-    /// Takes the bytes behind the last line end: a whole record, as Ollama answers a mere load, or
-    /// what is left of one.
-    mutating func takeLast(
-        _ record: Span<UInt8>, into sink: inout ChunkSink
-    ) throws(DialectError) {
-        do { try take(record, into: &sink) } catch {
-            guard case .malformedFrame = error else { throw error }
-            throw .endedEarly
         }
     }
 

@@ -20,13 +20,8 @@ struct OpenAIRequestWriter {
 
     /// The request. The writer is spent afterwards.
     consuming func write() throws(APIError) -> UpstreamRequest {
-        // Compared first: the usual request leaves without a change here.
-        if request.model != target.upstreamModel {
-            var name: [UInt8] = []
-            name.appendJSONString(target.upstreamModel)
-            splice.set("model", [.bytes(name)])
-        }
-        askForAStream()
+        splice.setModel(target.upstreamModel, of: request)
+        splice.askForAStream(request)
         // A template that does not name the role may drop it, and with it the instructions.
         if !target.keepsDeveloperRole {
             let edits = request.developerRoles.map {
@@ -43,26 +38,6 @@ struct OpenAIRequestWriter {
         reportIgnored()
         return UpstreamRequest(
             path: "/v1/chat/completions", body: splice.finish(), ignored: ignored.names)
-    }
-
-    /// A client that leaves is noticed only by a stream, and `usage` is what the log counts; so
-    /// both are always asked for, whatever the client wants to see.
-    private mutating func askForAStream() {
-        if request["stream"]?.bool != true { splice.set("stream", "true") }
-        guard let options = request["stream_options"] else {
-            return splice.set("stream_options", #"{"include_usage":true}"#)
-        }
-        if let flag = options["include_usage"] {
-            guard flag.bool != true else { return }
-            splice.edit(
-                "stream_options", [.init(range: flag.range, replacement: Array("true".utf8))])
-        } else {
-            let start = options.range.lowerBound + 1
-            let comma = options.members.isEmpty ? "" : ","
-            let text = #""include_usage":true"# + comma
-            splice.edit(
-                "stream_options", [.init(range: start..<start, replacement: Array(text.utf8))])
-        }
     }
 
     /// Not every build of llama-server reads `max_completion_tokens`, so it is sent as `max_tokens`

@@ -5,44 +5,15 @@ internal import Framing
 internal import JSON
 
 /// Takes the events of one OpenAI-compatible stream and writes the client's chunks.
-struct OpenAIStream: Sendable {
+struct OpenAIStream: EventStream, Sendable {
     private(set) var writer: StreamWriter
     /// Events with data so far.
-    private(set) var dataEvents = 0
+    var dataEvents = 0
+    var isDone: Bool { writer.isDone }
     /// Holds only between events that leave every state as it was: all others `forget` it.
     private var template = EventTemplate()
 
     init(_ options: StreamOptions) { writer = StreamWriter(options) }
-
-    /// Takes what the event stream was found to hold.
-    mutating func take(
-        _ item: SSEItem, named name: Span<UInt8>, _ data: Span<UInt8>, into sink: inout ChunkSink
-    ) throws(DialectError) {
-        guard !writer.isDone else { return }
-        switch item {
-        case .data:
-            guard !data.isEmpty else { return }
-            dataEvents &+= 1
-            if !name.isEmpty {
-                if equal(name, 0..<name.count, "ping") { return }
-                if equal(name, 0..<name.count, "error") {
-                    throw failure(in: data, isError: true)
-                }
-            }
-            try take(data, into: &sink)
-        case .comment: break
-        case .stray:
-            guard !trimmed(data).isEmpty else { return }
-            throw failure(in: data, isError: stands("error:", in: data))
-        case .unterminated:
-            // Some servers leave the last blank line out; else the connection broke inside an
-            // event.
-            do { try take(data, into: &sink) } catch {
-                guard case .malformedFrame = error else { throw error }
-                throw .endedEarly
-            }
-        }
-    }
 
     /// Takes the data of one event.
     mutating func take(_ event: Span<UInt8>, into sink: inout ChunkSink) throws(DialectError) {
@@ -50,7 +21,7 @@ struct OpenAIStream: Sendable {
         if template.learn(event, for: writer), applyTemplate(event, &sink) { return }
         // Whatever this is, it may change what the template took for granted.
         template.forget()
-        let content = trimmed(event)
+        let content = EventReading.trimmed(event)
         if equal(event, content, "[DONE]") {
             // The mark alone proves nothing: a proxy in between may have added it.
             guard writer.isComplete else { throw .endedEarly }
@@ -60,6 +31,21 @@ struct OpenAIStream: Sendable {
         // llama-server sends `data: null` for arrays of prompts (wire notes, section 2).
         if equal(event, content, "null") { return }
         do { try takeWhole(event, into: &sink) } catch { throw error.asDialectError(event) }
+    }
+
+    /// Takes a whole answer that came instead of a stream.
+    mutating func take(
+        _ answer: OpenAIWholeAnswer, into sink: inout ChunkSink
+    ) throws(DialectError) {
+        guard !writer.isDone else { return }
+        guard answer.isClosed else { throw .endedEarly }
+        dataEvents &+= 1
+        let event = answer.asEvent()
+        do { try takeWhole(event.span, into: &sink) } catch {
+            throw error.asDialectError(answer.bytes.span)
+        }
+        // Nothing more will come: without a finish the answer was cut.
+        try finish(into: &sink)
     }
 
     /// The stream has failed: writes what was held back.
@@ -86,27 +72,16 @@ struct OpenAIStream: Sendable {
         return true
     }
 
-    /// What a line that is no event says went wrong. llama-server once wrote `error: {…}`.
-    private func failure(in line: Span<UInt8>, isError: Bool) -> DialectError {
-        var start = 0
-        while start < line.count, line[start] != UInt8(ascii: "{") { start += 1 }
-        guard start < line.count, let (text, _) = parsed(line.extracting(start..<line.count))
-        else { return .stray(line) }
-        if let error = reportedError(text, uniqueMembers(of: text)) {
-            return .reported(json: error)
-        }
-        return isError ? .reported(json: Array(text.bytes)) : .stray(line)
-    }
-
     /// Reads an event member by member.
     private mutating func takeWhole(
         _ event: Span<UInt8>, into sink: inout ChunkSink
     ) throws(StreamRefusal) {
-        guard let (text, strayBytes) = parsed(event), text.kind == .object else {
+        guard let parsed = EventReading.parse(event), parsed.json.kind == .object else {
             throw .malformed
         }
+        let (text, strayBytes) = (parsed.json, parsed.strayBytes)
         let members = uniqueMembers(of: text)
-        if let error = reportedError(text, members) { throw .reported(error) }
+        if let error = EventReading.reportedError(text, members) { throw .reported(error) }
         let includeUsage = writer.options.includeUsage
         guard let whole = OpenAIStreamEvent(text, members, includeUsage: includeUsage) else {
             throw .malformed
@@ -125,36 +100,6 @@ struct OpenAIStream: Sendable {
             return
         }
         do { try writer.write(deltas, in: whole, into: &sink) } catch { throw .malformed }
-    }
-
-    /// The event as checked JSON, and how many bytes of cut characters were replaced to get there.
-    private func parsed(_ event: Span<UInt8>) -> (JSONText, Int)? {
-        var bytes: [UInt8] = []
-        bytes.append(event)
-        do {
-            let text = try JSONText(bytes)
-            guard hasControl(event) else { return (text, 0) }
-            // Line breaks between tokens are harmless in JSON, but end a line in an event stream.
-            let blanked = bytes.map { $0 < 0x20 ? 0x20 : $0 }
-            return try (JSONText(blanked), 0)
-        } catch JSONError.invalidUTF8 {
-            // One that fails for another reason too is malformed.
-            guard let repaired = repairingCutCharacters(event),
-                let text = try? JSONText(repaired.bytes)
-            else { return nil }
-            return (text, repaired.count)
-        } catch {
-            return nil
-        }
-    }
-
-    /// The JSON of a reported failure: the `error` member, or the whole event of vLLM's older form.
-    private func reportedError(_ event: JSONText, _ members: [JSONText.Member]) -> [UInt8]? {
-        if let error = members.value("error"), error.bool != false, error.string != "" {
-            return Array(error.bytes)
-        }
-        guard members.value("object")?.isString("error") == true else { return nil }
-        return Array(event.bytes)
     }
 
     /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
@@ -199,22 +144,4 @@ struct OpenAIStream: Sendable {
         event.writeUsage(usage, writer.identity, into: &sink.bytes)
         sink.endEvent()
     }
-
-    /// `event` without white space around it.
-    private func trimmed(_ event: Span<UInt8>) -> Range<Int> {
-        var range = 0..<event.count
-        while !range.isEmpty, event[range.lowerBound] <= 0x20 {
-            range = (range.lowerBound + 1)..<range.upperBound
-        }
-        while !range.isEmpty, event[range.upperBound - 1] <= 0x20 {
-            range = range.lowerBound..<(range.upperBound - 1)
-        }
-        return range
-    }
-}
-
-/// Whether the bytes begin with `literal`.
-private func stands(_ literal: StaticString, in bytes: Span<UInt8>) -> Bool {
-    let length = literal.utf8CodeUnitCount
-    return bytes.count >= length && equal(bytes, 0..<length, literal)
 }

@@ -20,7 +20,7 @@ struct OpenAIStreamDeltaReader {
         guard let index = choice.value("index").map(\.int) ?? 0 else { throw .malformed }
         var delta = ChoiceDelta(index: index, position: position)
         delta.isRepaired = isRepaired
-        delta.finish = try finish(choice.value("finish_reason"))
+        delta.finish = try EventReading.finishReason(choice.value("finish_reason"))
         delta.logprobs = choice.value("logprobs").map { Array($0.bytes) }
         guard let value = choice.value("delta") else { return delta }
         guard value.kind == .object else { throw .malformed }
@@ -54,25 +54,6 @@ struct OpenAIStreamDeltaReader {
         text.appendEscapingLineSeparators(value.source[value.contents].span)
         if isRepaired { strayBytesInTexts += strayByteCount(text.span) }
         return text
-    }
-
-    /// What a `finish_reason` means. Servers before their end say null, or "".
-    private func finish(_ value: JSONText?) throws(StreamRefusal) -> FinishReason? {
-        guard let value else { return nil }
-        guard let word = value.string else { throw .malformed }
-        switch word {
-        case "": return nil
-        case "length", "max_tokens": return .length
-        case "tool_calls": return .toolCalls
-        case "content_filter": return .contentFilter
-        // Not an end but a failure; "abort" is vLLM's word.
-        case "error", "abort":
-            var message: [UInt8] = []
-            message.appendJSONString("the answer ended with finish_reason \"\(word)\"")
-            throw .reported(message)
-        // "stop", and what other servers call it: "eos", "end_turn", "function_call" …
-        default: return .stop
-        }
     }
 
     /// One entry of `tool_calls`. What is missing or odd in it, `ToolCallNormaliser` puts right.

@@ -82,10 +82,28 @@ public struct CallTarget: Sendable {
     /// Calls with the same key share connections; `nil`: a connection of its own.
     public var poolKey: String?
 
+    /// How the connection is secured; `nil` for plain text.
+    public var security: Security?
+
+    /// Whose certificate is expected, and who may have signed it.
+    public struct Security: Sendable {
+        /// The name or address the certificate must be for.
+        public var host: String
+        /// A PEM file of authorities; `nil`: the system's.
+        public var authorities: String?
+
+        /// Names both.
+        public init(host: String, authorities: String?) {
+            self.host = host
+            self.authorities = authorities
+        }
+    }
+
     /// Names the target.
-    public init(_ addresses: [SocketAddress], poolKey: String? = nil) {
+    public init(_ addresses: [SocketAddress], poolKey: String? = nil, security: Security? = nil) {
         self.addresses = addresses
         self.poolKey = poolKey
+        self.security = security
     }
 }
 
@@ -106,6 +124,7 @@ public struct CallTarget: Sendable {
     private let loop: Loop
     private let pool: ConnectionPool
     private let poolKey: String?
+    private let security: CallTarget.Security?
     private let addresses: [SocketAddress]
     /// How many addresses were tried.
     private var triedAddresses = 0
@@ -133,6 +152,7 @@ public struct CallTarget: Sendable {
         loop = pool.loop
         self.pool = pool
         poolKey = target.poolKey
+        security = target.security
         addresses = target.addresses
         self.request = request
         self.headLimit = headLimit
@@ -172,7 +192,13 @@ public struct CallTarget: Sendable {
     /// Goes on reading.
     public func resume() {
         isPaused = false
-        if case .exchanging = state { connection?.watchReading(true) }
+        guard case .exchanging = state, let connection else { return }
+        connection.watchReading(true)
+        guard connection.hasPending else { return }
+        loop.afterThisTurn { [weak self] in
+            guard let self, let connection = self.connection, !isPaused else { return }
+            connectionReadable(connection)
+        }
     }
 
     // MARK: - Connecting
@@ -186,7 +212,7 @@ public struct CallTarget: Sendable {
         triedAddresses += 1
         do throws(SocketError) {
             let address = addresses[triedAddresses - 1]
-            let made = try UpstreamConnection(on: loop, to: address, for: self)
+            let made = try UpstreamConnection(on: loop, to: address, secured(), for: self)
             connection = made
             state = .connecting
             // On this machine the handshake is done by now, and the first send goes through: that
@@ -194,6 +220,15 @@ public struct CallTarget: Sendable {
             send()
         } catch {
             connectToNext(after: error)
+        }
+    }
+
+    private func secured() throws(SocketError) -> (context: TLSContext, host: String)? {
+        guard let security else { return nil }
+        do throws(TLSError) {
+            return (try pool.context(trusting: security.authorities), security.host)
+        } catch {
+            throw .insecure(security.host, reason: error.message)
         }
     }
 
@@ -226,6 +261,11 @@ public struct CallTarget: Sendable {
             case .wouldBlock:
                 connection?.watchWriting(true)
                 return
+            case .wantsRead:
+                // TLS shakes hands; `connectionReadable` goes on with the request.
+                if case .connecting = state { return exchange() }
+                connection?.watchWriting(false)
+                return
             case .ended: return sendingFailed(EPIPE)
             case .failed(let number): return sendingFailed(number)
             }
@@ -238,9 +278,17 @@ public struct CallTarget: Sendable {
     /// An upstream may answer and close without reading all of the request: then the answer tells,
     /// so reading goes on.
     private func sendingFailed(_ number: Int32) {
+        if let problem = connection?.securityProblem { return insecure(problem) }
         if case .connecting = state { return connectionFailed(number) }
         pieces = []
         connection?.watchWriting(false)
+    }
+
+    private func insecure(_ problem: String) {
+        fail(
+            hasAnswer
+                ? .closedEarly
+                : .unreachable(.insecure(security?.host ?? "the upstream", reason: problem)))
     }
 
     private func sendRest(of piece: CallRequest.Piece) -> Socket.Transfer {
@@ -341,17 +389,23 @@ extension Call: ConnectionUser {
     private static let readsPerTurn = 4
 
     func connectionReadable(_ connection: UpstreamConnection) {
+        if security != nil, !pieces.isEmpty { send() }
         for _ in 0..<Self.readsPerTurn {
             switch connection.receive() {
             case .bytes(let count):
                 loop.withScratch(count) { parse($0) }
                 // A short read has emptied the socket, and what comes later is told anew; all but
-                // an end that was told together with these bytes.
-                if count < Loop.scratchBytes, !connection.isClosing { return }
+                // an end that was told together with these bytes, and what TLS has read already.
+                if count < Loop.scratchBytes, !connection.isClosing, security == nil { return }
                 // Reading on after a pause, the watch tells of what is there.
-                guard case .exchanging = state, !isPaused else { return }
-            case .wouldBlock: return
-            case .ended, .failed: return upstreamClosed()
+                guard case .exchanging = state, !isPaused, connection === self.connection else {
+                    return
+                }
+            case .wouldBlock, .wantsRead: return
+            case .ended: return upstreamClosed()
+            case .failed:
+                if let problem = connection.securityProblem { return insecure(problem) }
+                return upstreamClosed()
             }
         }
         connection.readAgain()

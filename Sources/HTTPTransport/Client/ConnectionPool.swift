@@ -17,6 +17,7 @@ public final class ConnectionPool: ConnectionUser {
     private var idle: [String: [UpstreamConnection]] = [:]
     /// Calls whose answers are complete but for the end of the body.
     private var ending: [ObjectIdentifier: (call: Call, since: Instant)] = [:]
+    private var contexts: [String: TLSContext] = [:]
     private var sweep: Timer?
 
     /// Makes an empty pool.
@@ -24,6 +25,17 @@ public final class ConnectionPool: ConnectionUser {
         self.loop = loop
         sweep = Timer(on: loop) { [unowned self] in closeOld() }
     }
+
+    /// The context that trusts the authorities in a PEM file, or the system's.
+    func context(trusting authorities: String?) throws(TLSError) -> TLSContext {
+        if let known = contexts[authorities ?? ""] { return known }
+        let made = try TLSContext(authorities: authorities)
+        contexts[authorities ?? ""] = made
+        return made
+    }
+
+    /// Forgets which authorities are trusted; the files are read again.
+    public func forgetAuthorities() { contexts = [:] }
 
     /// Closes all idle connections.
     public func closeAll() {

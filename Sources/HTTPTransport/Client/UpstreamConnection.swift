@@ -31,17 +31,19 @@ protocol ConnectionUser: AnyObject {
 
     /// Begins to connect.
     init(
-        on loop: Loop, to address: SocketAddress, for firstUser: any ConnectionUser
+        on loop: Loop, to address: SocketAddress, _ security: (context: TLSContext, host: String)?,
+        for firstUser: any ConnectionUser
     ) throws(SocketError) {
         self.loop = loop
         unsafe user = firstUser
-        let made = try Socket(for: address)
+        var made = try Socket(for: address)
         made.sendWithoutDelay()
         let descriptor = made.descriptor
         let result = unsafe address.withSystemAddress { unsafe connect(descriptor, $0, $1) }
         if result != 0, errno != EINPROGRESS {
             throw .failed(operation: "connect to", address: address.description, errno: errno)
         }
+        if let security { made.tls = security.context.connect(descriptor, to: security.host) }
         socket = consume made
         // Edge-triggered, because after every read the kernel would otherwise be made to look at
         // the socket once more. The watch is stopped when the connection closes, and a connection
@@ -69,6 +71,12 @@ protocol ConnectionUser: AnyObject {
     func receive() -> Socket.Transfer {
         unsafe socket?.receive(into: loop.scratch) ?? .ended
     }
+
+    /// What TLS found wrong; `nil` if nothing, or without TLS.
+    var securityProblem: String? { socket?.tls?.problem }
+
+    /// Whether bytes wait of which no event will tell.
+    var hasPending: Bool { socket?.tls?.hasPending ?? false }
 
     /// The error of an attempt to connect; 0 if there is none.
     func pendingError() -> Int32 { socket?.pendingError() ?? ENOTCONN }

@@ -55,11 +55,15 @@ internal import Glibc
     private var isBlocked = false
     /// What the kernel held for the client when it was looked at last.
     var heldAtStall = Int.max
+    /// When the client took something last, as far as is known.
+    var stallBegan = Instant(nanoseconds: 0)
     /// When the timer will fire.
     var timerFires = Instant(nanoseconds: .max)
     /// Whether there may be bytes in the output. Asking the output itself costs more than a token
     /// has to give.
     private var mayHaveOutput = true
+    /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
+    private var isSecure = false
 
     init(stream: OpaquePointer, server: HTTPServer) {
         unsafe self.stream = stream
@@ -67,8 +71,9 @@ internal import Glibc
         parser = HTTPRequestParser(limits: server.options.limits)
     }
 
-    /// Takes the socket away from evhttp. Called right after accept.
-    func adopt(mayStay: Bool) {
+    /// Takes the socket away from evhttp. Called right after accept. With a cause, the client is
+    /// told it at once and nothing else.
+    func adopt(butRefuse cause: HTTPServer.Refusal.Cause?) {
         var context: UnsafeMutableRawPointer?
         unsafe bufferevent_getcb(stream, nil, nil, nil, &context)
         // evhttp passes its connection as the argument of the bufferevent's callbacks.
@@ -79,6 +84,10 @@ internal import Glibc
         unsafe bufferevent_setfd(stream, -1)
         socket = Socket(owning: descriptor)
         socket?.sendWithoutDelay()
+        if let tls = server.tls, socket?.localAddress().isUnix == false {
+            socket?.tls = tls.accept(descriptor)
+            isSecure = true
+        }
         deadlineTimer = Timer(on: server.loop) { [unowned self] in deadlinePassed() }
         // Edge-triggered, so that bytes we do not want to read yet cost no wake-ups, and a FIN or
         // RST behind them is still told. One registration serves the connection's whole life.
@@ -86,7 +95,7 @@ internal import Glibc
             on: server.loop, descriptor, for: [.read, .write, .closed], edgeTriggered: true
         ) { [unowned self] seen in ready(seen) }
         guard watch?.start() == true else { return drop() }
-        guard mayStay else { return refuse(.overloaded) }
+        if let cause { return refuse(cause) }
         setDeadline(server.options.deadlines.idle)
     }
 
@@ -94,7 +103,7 @@ internal import Glibc
 
     private func ready(_ seen: Readiness) {
         if seen.contains(.write) { flush() }
-        guard seen.contains(.read) || seen.contains(.closed) else { return }
+        guard isSecure || seen.contains(.read) || seen.contains(.closed) else { return }
         switch phase {
         case .reading: readRequests(seen)
         case .replying(let exchange): readWhileReplying(exchange, seen)
@@ -130,8 +139,8 @@ internal import Glibc
                 // A short read has emptied the socket; what comes later is a new edge, except for
                 // an end of stream that was seen together with these bytes.
                 let asked = wanted > 0 ? wanted : Loop.scratchBytes
-                if count < asked, !seen.contains(.closed) { return }
-            case .wouldBlock: return
+                if count < asked, !seen.contains(.closed), !isSecure { return }
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
         }
@@ -246,7 +255,7 @@ internal import Glibc
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
                 server.loop.withScratch(count) { unread.append(bytes: $0) }
-            case .wouldBlock: return
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
         }
@@ -259,7 +268,7 @@ internal import Glibc
         for _ in 0..<Self.readsPerTurn {
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes: continue
-            case .wouldBlock: return
+            case .wouldBlock, .wantsRead: return
             case .ended, .failed: return drop()
             }
         }
@@ -272,12 +281,10 @@ internal import Glibc
     func flush() {
         guard let output = unsafe bufferevent_get_output(stream) else { return }
         while unsafe evbuffer_get_length(output) > 0 {
-            guard let descriptor = socket?.descriptor else { return }
-            let count = unsafe evbuffer_write(output, descriptor)
-            if count < 0 {
-                if errno == EINTR { continue }
-                if errno == EAGAIN { return waitForRoom() }
-                return clientLeft()
+            switch unsafe send(output) {
+            case .bytes: break
+            case .wouldBlock, .wantsRead: return waitForRoom()
+            case .ended, .failed: return clientLeft()
             }
             stallDeadline = nil
         }
@@ -288,6 +295,25 @@ internal import Glibc
 
     /// evhttp has put something into the output.
     func outputGrew() { mayHaveOutput = true }
+    /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
+    private func send(_ output: OpaquePointer) -> Socket.Transfer {
+        guard let descriptor = socket?.descriptor else { return .ended }
+        if !isSecure {
+            while true {
+                let count = unsafe evbuffer_write(output, descriptor)
+                if count >= 0 { return .bytes(Int(count)) }
+                if errno != EINTR { return errno == EAGAIN ? .wouldBlock : .failed(errno) }
+            }
+        }
+        // A write that would block is repeated with at least as many bytes, and they must follow
+        // each other in memory: a TLS record holds 16 KiB.
+        let length = unsafe min(evbuffer_get_length(output), 16 * 1024)
+        guard let start = unsafe evbuffer_pullup(output, length) else { return .failed(ENOMEM) }
+        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: length)
+        let sent = unsafe socket?.send(bytes) ?? .ended
+        if case .bytes(let count) = sent { unsafe evbuffer_drain(output, count) }
+        return sent
+    }
 
     /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
     @inline(__always)
@@ -303,7 +329,7 @@ internal import Glibc
             unsafe append(UnsafeRawBufferPointer(rebasing: bytes[count...]))
             // The socket took a part, so it is full: it will tell when there is room.
             flush()
-        case .wouldBlock:
+        case .wouldBlock, .wantsRead:
             unsafe append(bytes)
             waitForRoom()
         case .ended, .failed, nil: clientLeft()
@@ -331,7 +357,8 @@ internal import Glibc
     private func waitForRoom() {
         if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
             heldAtStall = socket?.unacknowledgedBytes ?? 0
-            stallDeadline = server.loop.now + stall
+            stallBegan = server.loop.now
+            stallDeadline = stallBegan + stall
             armDeadlineTimer()
         }
         guard case .replying(let exchange) = phase else { return }
@@ -373,8 +400,9 @@ internal import Glibc
 
     // MARK: - Endings
 
-    func refuse(_ refusal: HTTPServer.Refusal) {
-        let reply = server.refusalReply(refusal)
+    func refuse(_ cause: HTTPServer.Refusal.Cause) {
+        let reply = server.refusalReply(
+            .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
         var bytes: [UInt8] = []
         Exchange.appendClosingReply(reply, to: &bytes)
         unsafe bytes.withUnsafeBytes { unsafe write($0) }
@@ -382,11 +410,22 @@ internal import Glibc
         linger()
     }
 
+    private var clientAddress: String {
+        var address: UnsafeMutablePointer<CChar>?
+        var port: UInt16 = 0
+        if let connection = unsafe connection {
+            unsafe evhttp_connection_get_peer(connection, &address, &port)
+        }
+        return unsafe address.map { unsafe String(cString: $0) } ?? "-"
+    }
+
     /// How long a client may take to read a last answer, and how much it may go on sending.
     private static let lingeringTime = Duration.seconds(2)
 
     private func linger() {
         releaseBody()
+        guard server.mayLinger else { return drop() }
+        server.lingering += 1
         phase = .lingering
         if unsentBytes == 0 { socket?.endSending() }
         setDeadline(Self.lingeringTime)
@@ -418,6 +457,7 @@ internal import Glibc
             server.bodyBytes -= exchange.bodyBytes
             exchange.connectionDropped()
         }
+        if case .lingering = phase { server.lingering -= 1 }
         releaseBody()
         phase = .closed
         watch?.stop()

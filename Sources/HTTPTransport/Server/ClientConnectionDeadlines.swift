@@ -26,12 +26,18 @@ extension ClientConnection {
 
     /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A
     /// client that has taken less than that is slow, not stalled: so what counts is what the kernel
-    /// still holds.
+    /// still holds, and when it last got rid of some.
     private func lookAtStall(_ now: Instant) {
         let held = socket?.unacknowledgedBytes ?? 0
-        guard held < heldAtStall else { return leave { $0.clientStalled() } }
+        guard held < heldAtStall, let stall = server.options.deadlines.clientStall else {
+            return leave { $0.clientStalled() }
+        }
         heldAtStall = held
-        stallDeadline = server.options.deadlines.clientStall.map { now + $0 }
+        // Where the kernel does not tell, the clock begins anew now, which is late, never early.
+        let moved = now + (.zero - (socket?.timeSinceProgress ?? .zero))
+        stallBegan = max(stallBegan, moved)
+        stallDeadline = stallBegan + stall
+        guard stallBegan + stall > now else { return leave { $0.clientStalled() } }
         armDeadlineTimer()
     }
 

@@ -67,12 +67,24 @@ internal import Glibc
         }
     }
 
-    /// An answer the server gives itself, before any exchange exists.
-    public enum Refusal: Sendable {
-        /// The request breaks a rule of HTTP or a limit, or did not arrive in time.
-        case request(RequestRefusal)
-        /// Too many connections, or too many bytes of bodies.
-        case overloaded
+    /// Why the server answers itself, before any exchange exists; and to whom.
+    public struct Refusal: Sendable {
+        /// What is wrong.
+        public enum Cause: Sendable {
+            /// The request breaks a rule of HTTP or a limit, or did not arrive in time.
+            case request(RequestRefusal)
+            /// Too many connections, or too many bytes of bodies.
+            case overloaded
+            /// The connection came while the server was draining.
+            case shuttingDown
+        }
+
+        /// What is wrong.
+        public var cause: Cause
+        /// The `Origin` of the request, as far as it was read.
+        public var origin: String?
+        /// The client's address without its port.
+        public var clientAddress: String
     }
 
     let loop: Loop
@@ -80,8 +92,10 @@ internal import Glibc
     let handler: (Exchange) -> Void
     /// Makes the answer to a refusal, so that it has the same shape as every other error.
     let refusalReply: (Refusal) -> Reply
+    /// What new connections are secured with; `nil` for plain text. Unix sockets never are.
+    public var tls: TLSContext?
     /// How many bytes of request bodies are held now.
-    var bodyBytes = 0
+    public internal(set) var bodyBytes = 0
 
     private let http: OpaquePointer
     private var listeners: [Listener] = []
@@ -131,9 +145,19 @@ internal import Glibc
     public func listen(
         on address: SocketAddress, sharesPort: Bool = false
     ) throws(SocketError) -> SocketAddress {
-        let listener = try Listener(on: loop, address: address, sharesPort: sharesPort)
+        try add(Listener(on: loop, address: address, sharesPort: sharesPort))
+    }
+
+    /// Begins to listen on a socket that another process has made. Several workers may share one.
+    public func listen(on socket: InheritedSocket) throws(SocketError) {
+        try add(Listener(on: loop, socket: socket.descriptor, address: socket.address))
+    }
+
+    @discardableResult
+    private func add(_ listener: Listener) throws(SocketError) -> SocketAddress {
         guard unsafe evhttp_bind_listener(http, listener.raw) != nil else {
-            throw .failed(operation: "listen on", address: address.description, errno: ENOMEM)
+            throw .failed(
+                operation: "listen on", address: listener.address.description, errno: ENOMEM)
         }
         listeners.append(listener)
         return listener.address
@@ -183,9 +207,18 @@ internal import Glibc
         newcomers = []
         for connection in adopted {
             connections[ObjectIdentifier(connection)] = connection
-            connection.adopt(mayStay: connections.count <= options.connections && !isDraining)
+            let isFull = connections.count - lingering > options.connections
+            connection.adopt(butRefuse: isDraining ? .shuttingDown : isFull ? .overloaded : nil)
         }
     }
+
+    /// Connections that have had their last answer and only have to read it. They do not count
+    /// towards `connections`: a crowd that is refused must not keep the others out.
+    var lingering = 0
+    /// As many again may linger, within what descriptors there are; past that, a refused client may
+    /// find its answer lost to a reset.
+    var mayLinger: Bool { lingering < min(options.connections, Self.lingeringLimit) }
+    private static let lingeringLimit = 256
 
     /// Forgets a connection that has closed. Accepting goes on if it had stopped for want of
     /// descriptors.

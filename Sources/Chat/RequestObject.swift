@@ -1,0 +1,153 @@
+// The body of a request that is no chat: an object that was checked once and is read in place.
+
+public import JSON
+
+/// What request writers read of a body, whatever it asks for.
+public protocol CheckedRequest: Sendable {
+    /// The whole body.
+    var json: JSONText { get }
+    /// The top-level members in the client's order, duplicates included.
+    var members: [JSONText.Member] { get }
+    /// The names of `members`, escapes undone.
+    var names: [String] { get }
+    /// Whether the member at `index` is the one that counts for its name.
+    func isLast(_ index: Int) -> Bool
+    /// The value of a top-level field; `nil` if it is absent or null.
+    subscript(field: String) -> JSONText? { get }
+}
+
+extension CheckedRequest {
+    /// The model asked for; `nil` leaves it to `default_model`.
+    public var model: String? { self["model"]?.string }
+}
+
+extension ChatRequest: CheckedRequest {}
+
+/// A body known to be a JSON object whose fields have the right types.
+struct RequestObject: Sendable {
+    let json: JSONText
+    let members: [JSONText.Member]
+    let names: [String]
+    private let lastIndex: [String: Int]
+
+    /// Checks `body`: JSON, UTF-8, depth, the number of fields, and the type of each field in
+    /// `fields`.
+    init(reading body: [UInt8], _ fields: [ChatRequest.Field]) throws(APIError) {
+        do {
+            json = try JSONText(body, depthLimit: ChatRequest.depthLimit)
+        } catch {
+            throw .invalidJSON(error)
+        }
+        guard json.kind == .object else {
+            throw APIError(.invalidValue, "The request body must be a JSON object.")
+        }
+        // Counted before they are gathered: views of a body full of one-byte fields would cost
+        // twenty times its size.
+        var walker = RequestWalker(before: json)
+        walker.enterObject()
+        var count = 0
+        while walker.nextMember() != nil {
+            count += 1
+            guard count <= ChatRequest.fieldLimit else {
+                throw APIError(
+                    .invalidValue,
+                    "The request body has more than \(ChatRequest.fieldLimit) fields.")
+            }
+            walker.skip()
+        }
+        members = json.members
+        names = members.map { $0.key.string ?? "" }
+        lastIndex = Dictionary(
+            zip(names, names.indices), uniquingKeysWith: { _, later in later })
+        for field in fields {
+            guard let value = self[field.name] else { continue }
+            try field.check(value)
+        }
+    }
+
+    subscript(field: String) -> JSONText? {
+        guard let index = lastIndex[field] else { return nil }
+        let value = members[index].value
+        return value.isNull ? nil : value
+    }
+
+    func isLast(_ index: Int) -> Bool { lastIndex[names[index]] == index }
+}
+
+/// What `prompt` and `input` may be: text, texts, tokens, or lists of tokens (OpenAI API
+/// reference).
+public enum RequestInput: Sendable, Equatable {
+    /// One text.
+    case text
+    /// So many texts.
+    case texts(Int)
+    /// One list of tokens.
+    case tokens
+    /// So many lists of tokens.
+    case tokenLists(Int)
+
+    /// How many answers are asked for.
+    public var count: Int {
+        switch self {
+        case .text, .tokens: 1
+        case .texts(let count), .tokenLists(let count): count
+        }
+    }
+
+    /// Reads the field `name`.
+    ///
+    /// - Throws: `invalid_value`, with the element that is wrong in `param`.
+    init(_ value: JSONText, _ name: String) throws(APIError) {
+        if value.kind == .string {
+            self = .text
+            return
+        }
+        guard value.kind == .array else {
+            throw .invalidValue(name, "must be a string, or an array of strings or tokens")
+        }
+        // Walked without views: a list of tokens may be long.
+        var walker = RequestWalker(before: value)
+        walker.enterArray()
+        var kind: JSONKind?
+        var count = 0
+        while walker.nextElement() {
+            let path = "\(name)[\(count)]"
+            let own = walker.peekKind()
+            guard own == kind ?? own, own == .string || own == .number || own == .array else {
+                throw .invalidValue(path, "must be of the kind of the first: text or tokens")
+            }
+            kind = own
+            count += 1
+            let range = walker.skip()
+            if own == .number { try Self.checkToken(value.source[range], path) }
+            if own == .array { try Self.checkTokens(value, range, path) }
+        }
+        switch kind {
+        case .string: self = .texts(count)
+        case .number: self = .tokens
+        case .array: self = .tokenLists(count)
+        default: throw .invalidValue(name, "must not be an empty array")
+        }
+    }
+
+    private static func checkTokens(
+        _ value: JSONText, _ range: Range<Int>, _ path: String
+    ) throws(APIError) {
+        var walker = RequestWalker(in: value.source, at: range.lowerBound)
+        walker.enterArray()
+        var count = 0
+        while walker.nextElement() {
+            let token = walker.skip()
+            try checkToken(value.source[token], "\(path)[\(count)]")
+            count += 1
+        }
+        guard count > 0 else { throw .invalidValue(path, "must not be an empty array") }
+    }
+
+    private static func checkToken(_ text: ArraySlice<UInt8>, _ path: String) throws(APIError) {
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        guard text.allSatisfy(digits.contains) else {
+            throw .invalidValue(path, "must be a token: an integer that is not negative")
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// POST /v1/embeddings: from a checked request to a session.
+
+internal import Chat
+internal import Dialects
+
+extension Worker {
+    /// Checks and routes a request for embeddings; what can be refused is refused here, before any
+    /// upstream is asked.
+    ///
+    /// The session is that of a chat whose client wants the whole answer: it is dropped when the
+    /// client leaves, tried elsewhere when a backend is down, and bounded by the same deadlines. The
+    /// wait for the answer is the one for the first token.
+    func embed(_ incoming: IncomingRequest) {
+        begin(incoming) { (body) throws(APIError) in
+            let request = try EmbeddingRequest(reading: body)
+            let routes = try routes(for: request.model, incoming)
+            let candidates = try candidates(routes) { target throws(APIError) in
+                try makeUpstreamRequest(request, for: target)
+            }
+            let model = routes[0].clientModel
+            return ChatSession(
+                self, incoming, AnswerForm(request, model: model), candidates, model: model)
+        }
+    }
+}
