@@ -340,7 +340,7 @@ public struct CallTarget: Sendable {
     }
 
     private func keepConnection(unless isOutOfStep: Bool) {
-        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep, !connection.isClosing,
+        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep,
             parser.mayReuseConnection
         else { return }
         self.connection = nil
@@ -385,30 +385,19 @@ public struct CallTarget: Sendable {
 }
 
 extension Call: ConnectionUser {
-    /// So many full reads a turn, then other calls have theirs.
-    private static let readsPerTurn = 4
-
     func connectionReadable(_ connection: UpstreamConnection) {
         if security != nil, !pieces.isEmpty { send() }
-        for _ in 0..<Self.readsPerTurn {
+        repeat {
             switch connection.receive() {
-            case .bytes(let count):
-                loop.withScratch(count) { parse($0) }
-                // A short read has emptied the socket, and what comes later is told anew; all but
-                // an end that was told together with these bytes, and what TLS has read already.
-                if count < Loop.scratchBytes, !connection.isClosing, security == nil { return }
-                // Reading on after a pause, the watch tells of what is there.
-                guard case .exchanging = state, !isPaused, connection === self.connection else {
-                    return
-                }
+            case .bytes(let count): loop.withScratch(count) { parse($0) }
             case .wouldBlock, .wantsRead: return
             case .ended: return upstreamClosed()
             case .failed:
                 if let problem = connection.securityProblem { return insecure(problem) }
                 return upstreamClosed()
             }
-        }
-        connection.readAgain()
+            // Of what TLS has decrypted already no event will tell.
+        } while connection === self.connection && !isPaused && connection.hasPending
     }
 
     func connectionWritable(_ connection: UpstreamConnection) {

@@ -19,8 +19,6 @@ protocol ConnectionUser: AnyObject {
     private unowned(unsafe) var user: any ConnectionUser
     /// Whether a call before this one has used it: then it may have gone stale.
     private(set) var isReused = false
-    /// Whether the upstream has said that it will send no more; bytes from before may still wait.
-    private(set) var isClosing = false
     /// When it became idle.
     private(set) var idleSince = Instant(nanoseconds: 0)
 
@@ -45,13 +43,12 @@ protocol ConnectionUser: AnyObject {
         }
         if let security { made.tls = security.context.connect(descriptor, to: security.host) }
         socket = consume made
-        // Edge-triggered, because after every read the kernel would otherwise be made to look at
-        // the socket once more. The watch is stopped when the connection closes, and a connection
-        // that goes has closed: so it is there whenever the watch calls.
-        reading = Watch(
-            on: loop, descriptor, for: [.read, .closed], edgeTriggered: true
-        ) { [unowned(unsafe) self] seen in
-            if seen.contains(.closed) { unsafe isClosing = true }
+        // Level-triggered, although an edge would spare the kernel a look at the socket: a reset
+        // that comes together with bytes is an edge like any other, and would be missed behind them.
+        //
+        // Unowned without a check, for the hot path: the watch is stopped when the connection
+        // closes, and a connection that goes has closed; so it is there whenever the watch calls.
+        reading = Watch(on: loop, descriptor, for: .read) { [unowned(unsafe) self] _ in
             unsafe user.connectionReadable(self)
         }
     }
@@ -88,9 +85,9 @@ protocol ConnectionUser: AnyObject {
         }
         // Made when it is first needed, which on this machine it hardly ever is.
         if writing == nil, let descriptor = socket?.descriptor {
-            writing = Watch(
-                on: loop, descriptor, for: .write, edgeTriggered: true
-            ) { [unowned self] _ in unsafe user.connectionWritable(self) }
+            writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
+                unsafe user.connectionWritable(self)
+            }
         }
         writing?.start()
     }
@@ -98,9 +95,6 @@ protocol ConnectionUser: AnyObject {
     func watchReading(_ isWanted: Bool) {
         if isWanted { reading?.start() } else { reading?.stop() }
     }
-
-    /// Says again in the next turn that there is something to read.
-    func readAgain() { reading?.callAgain(.read) }
 
     /// The call is over and another may follow.
     func becomeIdle(now: Instant) {
