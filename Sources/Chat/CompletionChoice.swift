@@ -26,6 +26,8 @@ struct CompletionChoice: Sendable {
     /// Members of deltas and choices that come whole: the last value of each.
     private var messageMembers: [CompletionMember] = []
     private var choiceMembers: [CompletionMember] = []
+    /// `function_call` and `audio`: objects that come in pieces, by the names of their members.
+    private var objects: [(key: [UInt8], members: [CompletionMember])] = []
 
     init(index: Int) { self.index = index }
 
@@ -70,6 +72,16 @@ struct CompletionChoice: Sendable {
             json.append(UInt8(ascii: "\""))
         }
         appendCalls(to: &json)
+        for object in objects {
+            json.append(UInt8(ascii: ","))
+            json.append(object.key.span)
+            json.append(":{")
+            let start = json.count
+            for member in object.members { member.append(to: &json) }
+            // The comma before the first one.
+            if json.count > start { json.remove(at: start) }
+            json.append(UInt8(ascii: "}"))
+        }
         for member in messageMembers { member.append(to: &json) }
         json.append(UInt8(ascii: "}"))
         if !logprobs.isEmpty {
@@ -94,6 +106,10 @@ struct CompletionChoice: Sendable {
         if part.value.isNull || part.isNamed("role") { return }
         if part.isNamed("tool_calls") {
             for call in part.value.elements { try takeCall(call) }
+        } else if part.value.kind == .object,
+            part.isNamed("function_call") || part.isNamed("audio")
+        {
+            takePieces(part)
         } else if part.value.kind == .string {
             if let known = position(ofText: part.key) {
                 texts[known].text += part.value.source[part.value.contents]
@@ -104,6 +120,28 @@ struct CompletionChoice: Sendable {
             heldBytes += part.value.range.count
         } else {
             Self.set(part, in: &messageMembers, &heldBytes)
+        }
+    }
+
+    /// The texts of OpenAI's older objects add up like any other; the rest comes whole.
+    private mutating func takePieces(_ part: JSONText.Member) {
+        let key = Array(part.key.bytes)
+        if !objects.contains(where: { $0.key == key }) { objects.append((key, [])) }
+        guard let position = objects.firstIndex(where: { $0.key == key }) else { return }
+        for piece in part.value.members where !piece.value.isNull {
+            let name = Array(piece.key.bytes)
+            let addsUp = ["arguments", "data", "transcript"].contains(where: piece.isNamed)
+            let known = objects[position].members.firstIndex { $0.key == name }
+            guard addsUp, piece.value.kind == .string, let known,
+                objects[position].members[known].value.first == UInt8(ascii: "\"")
+            else {
+                Self.set(piece, in: &objects[position].members, &heldBytes)
+                continue
+            }
+            // Goes on where the text so far has its closing quote.
+            objects[position].members[known].value.removeLast()
+            objects[position].members[known].value += piece.value.bytes.dropFirst()
+            heldBytes += piece.value.range.count
         }
     }
 

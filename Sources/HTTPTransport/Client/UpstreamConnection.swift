@@ -41,7 +41,13 @@ protocol ConnectionUser: AnyObject {
         if result != 0, errno != EINPROGRESS {
             throw .failed(operation: "connect to", address: address.description, errno: errno)
         }
-        if let security { made.tls = security.context.connect(descriptor, to: security.host) }
+        if let security {
+            made.tls = security.context.connect(descriptor, to: security.host)
+            // Never in plain text where TLS was asked for.
+            guard made.tls != nil else {
+                throw .insecure(security.host, reason: "OpenSSL cannot begin a connection")
+            }
+        }
         socket = consume made
         // Level-triggered, although an edge would spare the kernel a look at the socket: a reset
         // that comes together with bytes is an edge like any other, and would be missed behind them.
