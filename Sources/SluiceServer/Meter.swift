@@ -60,6 +60,7 @@ extension Worker {
         meter.metrics.requestEnded(record)
         log.write(record)
         release(key: record.admittedKey, tokens: record.tokens)
+        stopIfDone()
     }
 
     /// The first event of an answer is here.

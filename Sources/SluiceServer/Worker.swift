@@ -118,10 +118,13 @@ final class Worker {
     }
     private var isClosed = false
 
-    private func stopIfDone() {
-        guard isDraining, sessions.isEmpty else { return }
-        loop.afterThisTurn { [self] in if sessions.isEmpty { close() } }
+    func stopIfDone() {
+        guard isDraining, isIdle else { return }
+        loop.afterThisTurn { [self] in if isIdle { close() } }
     }
+
+    /// Whether nobody waits for anything: neither for a model nor for another worker's word.
+    private var isIdle: Bool { sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty }
 
     // MARK: - Requests
 
