@@ -58,6 +58,8 @@ public struct Deadlines: Sendable {
     private let began: Int64
     private var phase = Phase.queued
     private var phaseBegan: Int64
+    /// How long it has waited for slots that it lost again: all its waiting counts.
+    private var queuedBefore: Int64 = 0
     private var dispatched: Int64
     private var lastEvent: Int64
     private var lastSent: Int64
@@ -77,6 +79,7 @@ public struct Deadlines: Sendable {
     /// To be `connecting`, a second time too, is a dispatch: an upstream is not charged with the
     /// time that another one took.
     public mutating func enter(_ phase: Phase, now: Int64) {
+        if self.phase == .queued { queuedBefore += now - phaseBegan }
         if phase == .connecting { dispatched = now }
         if phase == .streaming {
             // The clock between tokens stood still during a pause. What had gone before it, since
@@ -129,7 +132,7 @@ public struct Deadlines: Sendable {
             if let length { clocks.append(Clock(at: start &+ length, due: due)) }
         }
         switch phase {
-        case .queued: add(phaseBegan, settings.queue, .deadline(.queueTimeout))
+        case .queued: add(phaseBegan - queuedBefore, settings.queue, .deadline(.queueTimeout))
         case .connecting:
             add(phaseBegan, settings.connect, .deadline(.connectTimeout))
             add(dispatched, settings.firstToken, .deadline(.firstTokenTimeout))

@@ -14,6 +14,7 @@ enum Endpoint: Equatable {
     case embeddings
     case models
     case model(String)
+    case backends
     case health
     case ready
     case about
@@ -31,6 +32,7 @@ enum Endpoint: Equatable {
         case "/v1/completions", "/completions": self = .completions
         case "/v1/embeddings", "/embeddings": self = .embeddings
         case "/v1/models", "/models": self = .models
+        case "/v1/backends", "/backends": self = .backends
         default:
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
                 let id = path.dropFirst(prefix.count)
@@ -47,7 +49,7 @@ enum Endpoint: Equatable {
     var methods: [Method] {
         switch self {
         case .chatCompletions, .completions, .embeddings: [.post]
-        case .models, .model, .health, .ready, .about, .metrics: [.get, .head]
+        case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
         }
     }
 }
@@ -120,6 +122,7 @@ extension Worker {
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .metrics: respondWithMetrics(incoming)
+        case .backends: respondWithBackends(incoming)
         case .health: respondJSON(incoming, 200, #"{"status":"ok"}"#)
         case .ready:
             let isReady = !isDraining && fleet.backends.contains(where: \.isUp)

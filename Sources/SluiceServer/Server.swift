@@ -19,6 +19,7 @@ public struct StartError: Error, Sendable {
 /// signals, and tells the others by mail.
 public final class Server {
     private var configuration: Configuration
+    private let readAgain: () throws(ReloadError) -> Configuration
     /// Whether the backends were not configured but are being looked for.
     private let isSearching: Bool
     private let log: Log
@@ -26,7 +27,8 @@ public final class Server {
     private var leader: Worker?
     private var followers: [Follower] = []
     private var reports: Mailbox<Report>?
-    private var discovery: Discovery?
+    private var desk: FrontDesk?
+    private var deskMail: Mailbox<DeskMessage>?
     private var signals: [SignalSource] = []
     private var drainTimer: Timer?
     private var isDraining = false
@@ -48,10 +50,15 @@ public final class Server {
         var mailbox: Mailbox<WorkerMessage>.Address?
     }
 
-    /// Makes a server. `isSearching` says that nobody configured the backends.
-    public init(_ configuration: Configuration, isSearching: Bool) {
+    /// Makes a server. `isSearching` says that nobody configured the backends; `readAgain` reads
+    /// the configuration anew when SIGHUP asks for it.
+    public init(
+        _ configuration: Configuration, isSearching: Bool,
+        readAgain: @escaping () throws(ReloadError) -> Configuration
+    ) {
         self.configuration = configuration
         self.isSearching = isSearching
+        self.readAgain = readAgain
         log = Log(configuration.log)
     }
 
@@ -65,17 +72,15 @@ public final class Server {
         try startFollowers()
         watchSignals()
         if followers.isEmpty { manager.isReady(on: loop) }
-        guard let leader else { return }
-        discovery = Discovery(through: leader.pool, configuration.backends) { [unowned self] in
-            found($0)
-        }
-        discovery?.start()
+        desk?.start()
         loop.run()
         for follower in followers { follower.thread.join() }
         // The last of their mail.
         loop.runReady()
-        leader.ledger?.close(log)
+        leader?.ledger?.close(log)
+        if let startFailure { throw startFailure }
     }
+    private var startFailure: StartError?
 
     // MARK: - Workers
 
@@ -86,6 +91,7 @@ public final class Server {
         if !configuration.keys.isEmpty {
             worker.ledger = try KeyLedger(configuration, on: loop, log: log)
         }
+        openDesk(worker)
         do throws(TLSError) {
             try worker.loadCertificate()
         } catch {
@@ -128,19 +134,29 @@ public final class Server {
         }
     }
 
+    /// The desk is on the leader's loop, so that with one worker asking it is a call.
+    private func openDesk(_ worker: Worker) {
+        let desk = FrontDesk(through: worker.pool, configuration, log: log)
+        desk.backendsChanged = { [unowned self] in found($0, isComplete: $1) }
+        desk.add(worker: 0) { [unowned worker] in worker.hearInTurn($0) }
+        worker.join(.direct(desk), as: 0)
+        self.desk = desk
+        deskMail = Mailbox(on: loop) { [unowned desk] in desk.take($0) }
+    }
+
     private static func advice(_ error: SocketError) -> String {
         guard case .addressInUse = error else { return error.message }
         return error.message + ". Stop it, or choose another address with --listen HOST:PORT."
     }
 
     private func startFollowers() throws(StartError) {
-        guard let reports = reports?.address else { return }
+        guard let reports = reports?.address, let desk = deskMail?.address else { return }
         for number in 1..<max(1, configuration.workers) {
             let (configuration, log) = (configuration, log)
             let places = (addresses, sockets)
             let seed = Self.seed()
             let thread = Thread {
-                Self.follow(number, configuration, places, (seed, log), reports)
+                Self.follow(number, configuration, places, (seed, log), (reports, desk))
             }
             guard let thread else { throw StartError(message: "the system has no more threads") }
             followers.append(Follower(thread: thread))
@@ -151,10 +167,12 @@ public final class Server {
     private static func follow(
         _ number: Int, _ configuration: Configuration,
         _ places: (addresses: [SocketAddress], sockets: [InheritedSocket]),
-        _ shared: (seed: UInt64, log: Log), _ reports: Mailbox<Report>.Address
+        _ shared: (seed: UInt64, log: Log),
+        _ leader: (reports: Mailbox<Report>.Address, desk: Mailbox<DeskMessage>.Address)
     ) {
-        let loop = Loop()
+        let (reports, loop) = (leader.reports, Loop())
         let worker = Worker(on: loop, configuration, seed: shared.seed, log: shared.log)
+        worker.join(.mail(leader.desk), as: number)
         worker.hasClosed = { loop.stop() }
         do throws(TLSError) {
             try worker.loadCertificate()
@@ -165,7 +183,10 @@ public final class Server {
         do throws(SocketError) {
             for socket in places.sockets { try worker.listen(on: socket) }
             if places.sockets.isEmpty {
-                for address in places.addresses { try worker.listen(on: address) }
+                // A Unix socket cannot be shared like a port: the first worker alone listens there.
+                for address in places.addresses where !address.isUnix {
+                    try worker.listen(on: address)
+                }
             }
         } catch {
             return reports.send(.failed(error.message))
@@ -179,11 +200,16 @@ public final class Server {
         switch report {
         case .ready(let number, let mailbox):
             followers[number - 1].mailbox = mailbox
+            desk?.add(worker: number) { mailbox.send(.news($0)) }
+            // It was started with the settings of then.
+            mailbox.send(.configuration(configuration))
             mailbox.send(.fleet(Fleet(configuration, known)))
             if isDraining { mailbox.send(.drain) }
             introduceWorkers()
         case .failed(let message):
-            log.write(.error, "a worker could not start: \(message)")
+            // Half a Sluice would lose every connection that the system hands to the missing half.
+            startFailure = startFailure ?? StartError(message: "a worker cannot start: \(message)")
+            tellAll(.stop)
             workerClosed()
         case .ended: workerClosed()
         }
@@ -211,21 +237,29 @@ public final class Server {
 
     // MARK: - Backends
 
-    private func found(_ backends: [BackendState]) {
+    private func found(_ backends: [BackendState], isComplete: Bool) {
         let before = known
         known = backends
         manager.hasStatus(
             "\(backends.count(where: \.isUp)) of \(backends.count) backends up")
         tellAll(.fleet(Fleet(configuration, backends)))
         guard hasGreeted else {
-            hasGreeted = true
-            let greeting = Greeting(
-                addresses, backends, isSearching: isSearching,
-                needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil)
-            return configuration.log.format == .json
-                ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
+            // Whoever starts Sluice is told once, when there is something to tell.
+            return isComplete ? greet(backends) : ()
         }
-        for (old, new) in zip(before, backends) { logChange(old, new) }
+        for new in backends {
+            guard let old = before.first(where: { $0.name == new.name }) else { continue }
+            logChange(old, new)
+        }
+    }
+
+    private func greet(_ backends: [BackendState]) {
+        hasGreeted = true
+        let greeting = Greeting(
+            addresses, backends, isSearching: isSearching,
+            needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil)
+        configuration.log.format == .json
+            ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
     }
 
     private func logChange(_ old: BackendState, _ new: BackendState) {
@@ -243,10 +277,25 @@ public final class Server {
             signals.append(SignalSource(on: loop, signal) { [unowned self] in askedToStop() })
         }
         signals.append(
-            SignalSource(on: loop, SIGHUP) { [unowned self] in
-                log.write(
-                    .warning, "SIGHUP: reloading is not built yet; restart to change settings")
-            })
+            SignalSource(on: loop, SIGHUP) { [unowned self] in reload() })
+    }
+
+    /// Reads the configuration again. Nothing that runs is dropped; one that cannot be used changes
+    /// nothing.
+    private func reload() {
+        let plan: ReloadPlan
+        do throws(ReloadError) {
+            plan = try ReloadPlan(from: configuration, to: try readAgain())
+        } catch {
+            for line in error.lines { log.write(.error, "not reloaded: \(line)") }
+            return
+        }
+        for warning in plan.warnings { log.write(.warning, "reload: \(warning)") }
+        configuration = plan.next
+        raiseDescriptorLimit()
+        tellAll(.configuration(configuration))
+        desk?.reconfigure(configuration)
+        log.write(.info, "reloaded: \(plan.summary ?? "nothing has changed")")
     }
 
     private func askedToStop() {

@@ -14,6 +14,10 @@ internal import Relay
 enum WorkerMessage: Sendable {
     /// The backends are known anew.
     case fleet(Fleet)
+    /// The configuration was read anew.
+    case configuration(Configuration)
+    /// What the front desk says.
+    case news(DeskNews)
     /// Accept no more, let streams end, stop when none is left.
     case drain
     /// Time is up: what is left gets an error.
@@ -27,7 +31,7 @@ enum WorkerMessage: Sendable {
 /// One event loop and everything on it. Workers share nothing: they get immutable values by mail.
 final class Worker {
     let loop: Loop
-    let configuration: Configuration
+    private(set) var configuration: Configuration
     /// Chunks on their way out, framed as events; and as lines, for completions that are assembled.
     /// Used within one turn, so all sessions share them.
     var events = ChunkSink(framing: .serverSentEvents, headroom: ChunkFraming.headroom)
@@ -50,7 +54,9 @@ final class Worker {
     var questions: [Int: KeyQuestion] = [:]
     var lastQuestion = 0
     var unsent: [WorkerTalk] = []
-    let access: AccessPolicy
+    private(set) var access: AccessPolicy
+    /// What the front desk knows of here.
+    var desk = DeskBook()
     /// Called once everything is closed.
     var hasClosed: () -> Void = {}
 
@@ -89,7 +95,11 @@ final class Worker {
 
     private func receive(_ message: WorkerMessage) {
         switch message {
-        case .fleet(let fleet): self.fleet = fleet
+        case .fleet(let fleet):
+            self.fleet = fleet
+            rerouteWaiting()
+        case .configuration(let configuration): reconfigure(configuration)
+        case .news(let news): hear(news)
         case .drain:
             isDraining = true
             server?.drain()
@@ -101,6 +111,19 @@ final class Worker {
             loop.afterThisTurn { [self] in close() }
         case .stop: close()
         case .talk(let talk): hear(talk)
+        }
+    }
+
+    /// Takes settings for the requests that come from now on; those that are here keep theirs.
+    private func reconfigure(_ configuration: Configuration) {
+        self.configuration = configuration
+        access = AccessPolicy(configuration, ownHostName: ownHostName())
+        server?.options = HTTPServer.Options(configuration)
+        pool.forgetAuthorities()
+        do throws(TLSError) {
+            try loadCertificate()
+        } catch {
+            log.write(.error, "the certificate stays the one there was: \(error.message)")
         }
     }
 
@@ -143,11 +166,13 @@ final class Worker {
 
     func begin(_ session: ChatSession) {
         sessions[ObjectIdentifier(session)] = session
+        desk.sessions[session.ticket.id] = session
         session.begin()
     }
 
     func ended(_ session: ChatSession) {
         sessions[ObjectIdentifier(session)] = nil
+        desk.sessions[session.ticket.id] = nil
         finished(session.record)
         // The session may be in the middle of a callback of its own.
         loop.afterThisTurn { _ = session }

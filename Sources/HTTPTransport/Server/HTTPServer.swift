@@ -88,7 +88,9 @@ internal import Glibc
     }
 
     let loop: Loop
-    let options: Options
+    /// May be changed at any time. A connection that is open keeps the limits of its requests;
+    /// deadlines change with the next thing that it waits for.
+    public var options: Options
     let handler: (Exchange) -> Void
     /// Makes the answer to a refusal, so that it has the same shape as every other error.
     let refusalReply: (Refusal) -> Reply
