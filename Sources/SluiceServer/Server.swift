@@ -343,9 +343,10 @@ public final class Server {
         limit.rlim_cur = min(needed, limit.rlim_max)
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         if limit.rlim_cur < needed {
+            let enough = limit.rlim_cur > 64 ? (limit.rlim_cur - 64) / 2 : 0
             log.write(
                 .warning,
-                "the system allows \(limit.rlim_cur) descriptors, enough for \((limit.rlim_cur - 64) / 2) of the \(configuration.limits.connections) connections configured; raise it with ulimit -n"
+                "the system allows \(limit.rlim_cur) descriptors, enough for \(enough) of the \(configuration.limits.connections) connections configured; raise it with ulimit -n"
             )
         }
     }

@@ -46,8 +46,8 @@ import Testing
         #expect(policy.corsFields(origin: origin).isEmpty)
     }
 
-    /// Its own pages are those whose origin is the name it was asked under, where that name is known
-    /// to be ours (the default) or a key is needed as well.
+    /// Its own pages are those whose origin is the name it was asked under, where that name is
+    /// known to be ours (the default) or a key is needed as well.
     @Test func ofItsOwnMayCall() {
         func refuses(_ policy: AccessPolicy, _ origin: String, _ host: String?) -> Bool {
             policy.refuse(caller { ($0.origin, $0.host) = (origin, host) })?.code == .forbidden
