@@ -63,7 +63,10 @@ struct AccessPolicy: Sendable {
     }
 
     /// Why a request may not be answered; `nil` if it may.
-    func refuse(_ caller: Caller) -> APIError? {
+    func refuse(_ caller: Caller) -> APIError? { refuse(caller, with: key(of: caller)) }
+
+    /// As `refuse(_:)`, for a caller whose key has been looked for.
+    func refuse(_ caller: Caller, with key: Int?) -> APIError? {
         guard hosts.allows(host: caller.host) else {
             return APIError(
                 .forbidden,
@@ -79,12 +82,11 @@ struct AccessPolicy: Sendable {
             )
         }
         guard !keys.isEmpty, !caller.needsNoKey else { return nil }
-        guard let offered = caller.offeredKey else {
+        if caller.offeredKey == nil {
             return APIError(
                 .invalidAPIKey, "A key is required: send it as 'Authorization: Bearer KEY'.")
         }
-        return ring.find(Array(offered.utf8)) == nil
-            ? APIError(.invalidAPIKey, "The key is not known here.") : nil
+        return key == nil ? APIError(.invalidAPIKey, "The key is not known here.") : nil
     }
 
     /// The place of the key that a request is made with; `nil` without one, or with one that is

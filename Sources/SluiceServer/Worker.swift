@@ -158,7 +158,7 @@ final class Worker {
         let caller = Caller(exchange)
         incoming.key = access.key(of: caller)
         incoming.record.key = incoming.key.map { configuration.keys[$0].name }
-        if let error = access.refuse(caller) {
+        if let error = access.refuse(caller, with: incoming.key) {
             return refuse(incoming, error)
         }
         answer(incoming)
