@@ -101,7 +101,7 @@ final class ChatSession {
         self.plan = plan
         ticket = Ticket(
             id: worker.desk.ids.next(), plan, weight: form.choiceCount,
-            key: incoming.key.map { worker.configuration.keys[$0] },
+            key: incoming.key,
             priority: try incoming.exchange.priority())
         identity = incoming.identity
         began = incoming.began

@@ -118,6 +118,7 @@ final class Worker {
     private func reconfigure(_ configuration: Configuration) {
         self.configuration = configuration
         access = AccessPolicy(configuration, ownHostName: ownHostName())
+        ledger?.reconfigure(configuration.keys)
         server?.options = HTTPServer.Options(configuration)
         pool.forgetAuthorities()
         do throws(TLSError) {
@@ -157,7 +158,7 @@ final class Worker {
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange)
         incoming.key = access.key(of: caller)
-        incoming.record.key = incoming.key.map { configuration.keys[$0].name }
+        incoming.record.key = incoming.key?.name
         if let error = access.refuse(caller, with: incoming.key) {
             return refuse(incoming, error)
         }
