@@ -18,35 +18,52 @@ public enum UpstreamDialect: Sendable, Equatable, CaseIterable {
 /// complete: what an upstream does after that is its own affair.
 public struct StreamDecoder: Sendable {
     private var events: SSEDecoder
-    private var records: LineSplitter
     private var openAI: OpenAIStream
-    private var ollama: OllamaStream
+    // None or one: the dialect that is not spoken takes no room in sessions, of which there are
+    // many.
+    private var ollama: [Ollama] = []
     private let dialect: UpstreamDialect
+    /// What an OpenAI-compatible upstream's body is.
+    private var form = BodyForm.undecided
+    private let eventLimit: Int
+
+    private struct Ollama: Sendable {
+        var records: LineSplitter
+        var stream: OllamaStream
+    }
+
+    private enum BodyForm: Sendable {
+        /// Only white space has come.
+        case undecided
+        /// What was asked for.
+        case events
+        /// One JSON object instead.
+        case whole(OpenAIWholeAnswer)
+    }
 
     /// Makes a decoder for one answer. A frame of more than `eventLimit` bytes is refused.
     public init(_ dialect: UpstreamDialect, _ options: StreamOptions, eventLimit: Int) {
         self.dialect = dialect
+        self.eventLimit = eventLimit
         events = SSEDecoder(limit: eventLimit)
-        records = LineSplitter(limit: eventLimit)
         openAI = OpenAIStream(options)
-        ollama = OllamaStream(options)
+        if dialect == .ollama {
+            ollama = [
+                Ollama(records: LineSplitter(limit: eventLimit), stream: OllamaStream(options))
+            ]
+        }
     }
 
     /// Upstream data events seen so far. Comments (llama-server's pings) do not count, so that
     /// deadlines between tokens are not fed by them.
-    public var dataEvents: Int {
-        switch dialect {
-        case .openAI: openAI.dataEvents
-        case .ollama: ollama.dataEvents
-        }
-    }
+    public private(set) var dataEvents = 0
 
     /// Whether every choice has finished (OpenAI) or `done: true` came (Ollama): from here on the
     /// answer is complete, however the connection ends.
     public var isAnswerComplete: Bool { writer.isComplete }
 
     /// Whether the end was written to the sink. Bytes after that are ignored.
-    public var isDone: Bool { writer.isDone }
+    public private(set) var isDone = false
 
     /// Tokens of the prompt and of all choices, as far as the upstream has told.
     public var usage: (promptTokens: Int, completionTokens: Int)? {
@@ -58,10 +75,16 @@ public struct StreamDecoder: Sendable {
         _ bytes: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
         guard !isDone else { return }
+        defer { noteProgress() }
         do throws(DialectError) {
             switch dialect {
-            case .openAI: try openAI.feed(bytes, through: &events, into: &sink)
-            case .ollama: try ollama.feed(bytes, through: &records, into: &sink)
+            case .openAI:
+                if case .events = form {
+                    try openAI.feed(bytes, through: &events, into: &sink)
+                } else {
+                    try feedBeginning(bytes, &sink)
+                }
+            case .ollama: try Self.feed(&ollama[0], bytes, &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -72,14 +95,17 @@ public struct StreamDecoder: Sendable {
     /// (usage, `[DONE]`), or throws `.endedEarly`.
     public mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
         guard !isDone else { return }
+        defer { noteProgress() }
         do throws(DialectError) {
             switch dialect {
             case .openAI:
+                if case .whole(let answer) = form {
+                    return try finish(answer, &sink)
+                }
                 try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
-                try ollama.takeRest(of: &records, into: &sink)
-                try ollama.finish(into: &sink)
+                try Self.finish(&ollama[0], &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -88,11 +114,62 @@ public struct StreamDecoder: Sendable {
 
     // MARK: - Parts
 
+    /// Kept here, because reading them off a stream's state would copy that.
+    private mutating func noteProgress() {
+        switch dialect {
+        case .openAI: (dataEvents, isDone) = (openAI.dataEvents, openAI.isDone)
+        case .ollama:
+            (dataEvents, isDone) = (ollama[0].stream.dataEvents, ollama[0].stream.writer.isDone)
+        }
+    }
+
+    private static func feed(
+        _ ollama: inout Ollama, _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        try ollama.stream.feed(bytes, through: &ollama.records, into: &sink)
+    }
+
+    private static func finish(
+        _ ollama: inout Ollama, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        try ollama.stream.takeRest(of: &ollama.records, into: &sink)
+        try ollama.stream.finish(into: &sink)
+    }
+
     private var writer: StreamWriter {
         switch dialect {
         case .openAI: openAI.writer
-        case .ollama: ollama.writer
+        case .ollama: ollama[0].stream.writer
         }
+    }
+
+    /// Takes bytes as long as the body may be, or is, one JSON object.
+    private mutating func feedBeginning(
+        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        var start = 0
+        if case .undecided = form {
+            guard let brace = OpenAIWholeAnswer.start(in: bytes) else {
+                if !OpenAIWholeAnswer.isUndecided(bytes) { form = .events }
+                return try openAI.feed(bytes, through: &events, into: &sink)
+            }
+            start = brace
+            form = .whole(OpenAIWholeAnswer(limit: eventLimit))
+        }
+        guard case .whole(var answer) = form else { return }
+        // Emptied first, so that the bytes grow in place.
+        form = .undecided
+        defer { form = .whole(answer) }
+        try answer.take(bytes.extracting(start..<bytes.count))
+        if answer.isClosed { try openAI.take(answer, into: &sink) }
+    }
+
+    private mutating func finish(
+        _ answer: OpenAIWholeAnswer, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        // A closed one was taken as soon as it was.
+        guard !answer.isClosed else { return try openAI.finish(into: &sink) }
+        throw .endedEarly
     }
 
     /// A fault after the end of the answer is none: the end is written, and the rest ignored.
@@ -103,13 +180,13 @@ public struct StreamDecoder: Sendable {
         guard isAnswerComplete else {
             switch dialect {
             case .openAI: openAI.abandon(into: &sink)
-            case .ollama: ollama.abandon(into: &sink)
+            case .ollama: ollama[0].stream.abandon(into: &sink)
             }
             throw error
         }
         switch dialect {
         case .openAI: try openAI.finish(into: &sink)
-        case .ollama: try ollama.finish(into: &sink)
+        case .ollama: try ollama[0].stream.finish(into: &sink)
         }
     }
 }

@@ -14,13 +14,18 @@ enum Answers {
         [Field("Content-Type", "application/json"), Field("x-request-id", requestID)]
     }
 
+    /// A JSON document.
+    static func json(_ body: [UInt8], _ requestID: String) -> Reply {
+        Reply(status: 200, fields: jsonFields(requestID), body: body)
+    }
+
     /// For the stream of CONTRACT section 2. Proxies in front must neither store nor hold it back.
-    static func streamFields(_ requestID: String, backend: String, ignored: [String]) -> [Field] {
+    static func streamFields(_ requestID: String) -> [Field] {
         [
             Field("Content-Type", "text/event-stream; charset=utf-8"),
             Field("Cache-Control", "no-cache"), Field("X-Accel-Buffering", "no"),
             Field("x-request-id", requestID),
-        ] + backendFields(backend, ignored)
+        ]
     }
 
     /// Who answered, and what it could not honour.

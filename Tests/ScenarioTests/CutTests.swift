@@ -120,6 +120,7 @@ private final class CutLab {
         if calls >= 200, let fault = try renew() { return fault }
         let upstream = try #require(lab.upstreams[1])
         let end = lab.loop.now + .seconds(5) * Runner.slowness
+        lab.forgetFailures()
         try client.ask(stream: true, extra: #""n":\#(recording.choices)"#)
         let wasAsked = lab.drive(until: end) {
             guard upstream.calls.count > calls, let call = upstream.calls.last else { return false }

@@ -33,6 +33,21 @@ struct OpenAIStream: EventStream, Sendable {
         do { try takeWhole(event, into: &sink) } catch { throw error.asDialectError(event) }
     }
 
+    /// Takes a whole answer that came instead of a stream.
+    mutating func take(
+        _ answer: OpenAIWholeAnswer, into sink: inout ChunkSink
+    ) throws(DialectError) {
+        guard !writer.isDone else { return }
+        guard answer.isClosed else { throw .endedEarly }
+        dataEvents &+= 1
+        let event = answer.asEvent()
+        do { try takeWhole(event.span, into: &sink) } catch {
+            throw error.asDialectError(answer.bytes.span)
+        }
+        // Nothing more will come: without a finish the answer was cut.
+        try finish(into: &sink)
+    }
+
     /// The stream has failed: writes what was held back.
     mutating func abandon(into sink: inout ChunkSink) { writer.writeHeldTexts(into: &sink) }
 
@@ -65,9 +80,10 @@ struct OpenAIStream: EventStream, Sendable {
             throw .malformed
         }
         let (text, strayBytes) = (parsed.json, parsed.strayBytes)
-        if let error = EventReading.reportedError(text) { throw .reported(error) }
-        let options = writer.options
-        guard let whole = OpenAIStreamEvent(text, includeUsage: options.includeUsage) else {
+        let members = uniqueMembers(of: text)
+        if let error = EventReading.reportedError(text, members) { throw .reported(error) }
+        let includeUsage = writer.options.includeUsage
+        guard let whole = OpenAIStreamEvent(text, members, includeUsage: includeUsage) else {
             throw .malformed
         }
         settle(whole)
@@ -88,6 +104,7 @@ struct OpenAIStream: EventStream, Sendable {
 
     /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
     private mutating func settle(_ event: OpenAIStreamEvent) {
+        guard !writer.hasBegun else { return }
         var id: [UInt8]?
         if let given = event.members.value("id"), given.string?.hasPrefix("chatcmpl-") == true {
             id = []
