@@ -3,8 +3,10 @@
 /// What has happened. A token is not a fact: the driver hands tokens straight on, and the machine
 /// hears of the first event, of the last, and of what is exceptional.
 public enum Fact: Hashable, Sendable {
-    /// The request is checked and routed, and an upstream may be asked.
+    /// A slot is granted: an upstream may be asked.
     case admitted
+    /// No slot will be granted, or no further one after a failed attempt.
+    case refused(Ending)
     /// The connection to the upstream stands and the request is on its way.
     case upstreamConnected
     /// The first event of the answer has come.
@@ -12,8 +14,8 @@ public enum Fact: Hashable, Sendable {
     /// The upstream has given its whole answer.
     case answerCompleted
     /// No answer will come from this upstream, and the client has seen nothing of it: refused
-    /// connection, 502, 503. `another` says that there is one left to try.
-    case attemptFailed(Ending, another: Bool)
+    /// connection, 502, 503. Whether there is another try is not for the session to say.
+    case attemptFailed(Ending)
     /// The answer broke off or cannot be read, or the upstream refused.
     case upstreamFailed(Ending)
     /// A deadline has passed.
@@ -38,10 +40,10 @@ public enum Fact: Hashable, Sendable {
 
 /// What the driver is to do, in this order.
 public enum Order: Hashable, Sendable {
-    /// Call the upstream.
+    /// Call the upstream that was granted.
     case callUpstream
-    /// Call the next upstream in line.
-    case callNextUpstream
+    /// Give the slot back and ask for another, after a failed attempt.
+    case askAgain(Ending)
     /// Read no more of the answer.
     case pauseUpstream
     /// Read on.
@@ -89,7 +91,7 @@ public struct SessionMachine: Hashable, Sendable {
     }
 
     private enum State: Hashable {
-        /// Waiting to be admitted.
+        /// Waiting to be admitted, for the first time or again.
         case waiting(Reply)
         /// An upstream is answering, or is to.
         case relaying(Upstream, Reply)
@@ -125,13 +127,13 @@ public struct SessionMachine: Hashable, Sendable {
             state = .relaying(.connecting, reply)
             return [.callUpstream]
         case .headGracePassed: return startStream(reply) { .waiting($0) }
-        case .deadlinePassed(let ending), .stopped(let ending), .upstreamFailed(let ending),
-            .attemptFailed(let ending, _):
+        case .deadlinePassed(let ending), .stopped(let ending), .refused(let ending),
+            .upstreamFailed(let ending), .attemptFailed(let ending):
             return fail(reply, ending)
         case .clientLeft: return end(.clientLeft)
         case .clientStalled: return end(.clientStalled)
         case .cutOff(let ending): return end(ending)
-        // Nobody was asked yet, and nothing was sent.
+        // Nobody is being asked, and nothing was sent.
         case .upstreamConnected, .firstEvent, .answerCompleted, .clientBlocked, .clientDrained,
             .replyDelivered:
             return []
@@ -151,12 +153,12 @@ public struct SessionMachine: Hashable, Sendable {
             state = .delivering(.completed)
             guard wantsStream else { return [.releaseUpstream, .sendCompletion] }
             return [.releaseUpstream] + (reply == .open ? [.startStream] : []) + [.finishStream]
-        case .attemptFailed(let ending, let another):
-            guard another, upstream == .connecting || upstream == .awaitingEvents else {
+        case .attemptFailed(let ending):
+            guard upstream == .connecting || upstream == .awaitingEvents else {
                 return [.abortUpstream] + fail(reply, ending)
             }
-            state = .relaying(.connecting, reply)
-            return [.abortUpstream, .callNextUpstream]
+            state = .waiting(reply)
+            return [.askAgain(ending)]
         case .upstreamFailed(let ending), .deadlinePassed(let ending), .stopped(let ending):
             return [.abortUpstream] + fail(reply, ending)
         case .headGracePassed: return startStream(reply) { .relaying(upstream, $0) }
@@ -171,7 +173,7 @@ public struct SessionMachine: Hashable, Sendable {
         case .clientLeft: return [.abortUpstream] + end(.clientLeft)
         case .clientStalled: return [.abortUpstream] + end(.clientStalled)
         case .cutOff(let ending): return [.abortUpstream] + end(ending)
-        case .admitted, .replyDelivered: return []
+        case .admitted, .refused, .replyDelivered: return []
         }
     }
 
@@ -183,8 +185,9 @@ public struct SessionMachine: Hashable, Sendable {
         // A whole answer that is cut off was not given whole; a failure stays the reason it was.
         case .cutOff(let reason): return end(ending == .completed ? reason : ending)
         // The upstream is gone, and what it said is said.
-        case .admitted, .upstreamConnected, .firstEvent, .answerCompleted, .attemptFailed,
-            .upstreamFailed, .deadlinePassed, .headGracePassed, .clientBlocked, .clientDrained,
+        case .admitted, .refused, .upstreamConnected, .firstEvent, .answerCompleted,
+            .attemptFailed, .upstreamFailed, .deadlinePassed, .headGracePassed, .clientBlocked,
+            .clientDrained,
             .stopped:
             return []
         }

@@ -172,6 +172,22 @@ public struct Admission: Sendable {
         return position(atSeat: seat).position
     }
 
+    /// Where a request has a slot; `nil` if it has none.
+    public func place(of id: UInt64) -> Place? {
+        guard case .running(let running)? = locations[id] else { return nil }
+        let station = stations[running.station]
+        return Place(backend: backends[station.backend].name, model: station.model)
+    }
+
+    /// Whether a request waits because none of its backends can serve now: what is not down is
+    /// loading.
+    public func isStalled(_ id: UInt64) -> Bool {
+        guard case .waiting(let seat)? = locations[id], let waiter = room[seat] else {
+            return false
+        }
+        return pools[waiter.pool].stall != nil
+    }
+
     /// How many wait.
     public var waitingCount: Int { crowded.reduce(0) { $0 + pools[$1].count } }
 

@@ -1,6 +1,7 @@
 // The head fields and error bodies of every answer.
 
 internal import Chat
+internal import Glibc
 internal import HTTPTransport
 internal import Relay
 
@@ -13,13 +14,18 @@ enum Answers {
         [Field("Content-Type", "application/json"), Field("x-request-id", requestID)]
     }
 
+    /// A JSON document.
+    static func json(_ body: [UInt8], _ requestID: String) -> Reply {
+        Reply(status: 200, fields: jsonFields(requestID), body: body)
+    }
+
     /// For the stream of CONTRACT section 2. Proxies in front must neither store nor hold it back.
-    static func streamFields(_ requestID: String, backend: String, ignored: [String]) -> [Field] {
+    static func streamFields(_ requestID: String) -> [Field] {
         [
             Field("Content-Type", "text/event-stream; charset=utf-8"),
             Field("Cache-Control", "no-cache"), Field("X-Accel-Buffering", "no"),
             Field("x-request-id", requestID),
-        ] + backendFields(backend, ignored)
+        ]
     }
 
     /// Who answered, and what it could not honour.
@@ -47,7 +53,13 @@ enum Answers {
 extension APIError {
     /// No connection could be made.
     static func unreachable(_ failure: CallFailure, _ backend: String) -> APIError {
-        APIError(
+        guard !failure.isOurs else {
+            return APIError(
+                .overloaded,
+                "Sluice has no descriptor left to ask the backend '\(backend)'. Raise its limit with ulimit -n."
+            )
+        }
+        return APIError(
             .upstreamUnreachable,
             "The backend '\(backend)' cannot be reached (\(failure.wordsWithoutAddress)). Check that it is running."
         )
@@ -77,6 +89,12 @@ extension APIError {
 }
 
 extension CallFailure {
+    /// Whether this process has no descriptors left, which says nothing about the backend.
+    var isOurs: Bool {
+        guard case .unreachable(.failed(_, _, let number)) = self else { return false }
+        return number == EMFILE || number == ENFILE
+    }
+
     /// What happened, without an address: clients are not told where backends are.
     var wordsWithoutAddress: String {
         guard case .unreachable(let error) = self else { return words }

@@ -13,12 +13,12 @@ extension Worker {
     func chat(_ incoming: IncomingRequest) {
         begin(incoming) { (body) throws(APIError) in
             let request = try ChatRequest(reading: body)
-            let routes = try routes(for: request.model, incoming)
-            let candidates = try candidates(routes) { target throws(APIError) in
+            var plan = try plan(for: request.model, incoming) { target throws(APIError) in
                 try makeUpstreamRequest(request, for: target)
             }
-            return ChatSession(
-                self, incoming, AnswerForm(request), candidates, model: routes[0].clientModel)
+            // Where there is no choice, nothing need be known to choose well.
+            if plan.candidates.count > 1 { plan.prefixes = request.prefixes(model: plan.model) }
+            return try ChatSession(self, incoming, AnswerForm(request), plan)
         }
     }
 
@@ -45,23 +45,39 @@ extension Worker {
         }
     }
 
-    /// Where a request for `model` can go; at least one.
-    func routes(
+    /// How to find the ways to answer a request: asked at its begin, and again when the backends
+    /// have changed while it waits. `write` makes the request for a backend.
+    func plan(
+        for model: String?, _ incoming: IncomingRequest,
+        _ write: @escaping (RequestTarget) throws(APIError) -> UpstreamRequest
+    ) throws(APIError) -> RoutePlan {
+        let find = { [unowned self] () throws(APIError) in try routes(for: model, incoming) }
+        let make = { [unowned self] (routes: [Route]) throws(APIError) in
+            try candidates(routes, write)
+        }
+        let first = try find()
+        return RoutePlan(
+            model: first[0].clientModel, routes: first, candidates: try make(first), find: find,
+            make: make)
+    }
+
+    /// Where a request for `model` can go, backends that are down included; at least one.
+    private func routes(
         for model: String?, _ incoming: IncomingRequest
     ) throws(APIError) -> [Route] {
-        if let model, !access.allows(model: model, for: incoming.exchange) {
+        if let model, !access.allows(model: model, for: incoming.key) {
             throw .modelNotFound(model, nearest: [])
         }
-        switch fleet.routes.resolve(model) {
+        switch fleet.routes.resolve(model, includingDown: true) {
         case .routes(let routes):
             // The default model, too, must be one that the caller may use.
-            guard access.allows(model: routes[0].clientModel, for: incoming.exchange) else {
+            guard access.allows(model: routes[0].clientModel, for: incoming.key) else {
                 throw .missingField("model")
             }
             return routes
         case .unknownModel(let name, let nearest):
             throw .modelNotFound(
-                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.exchange) })
+                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.key) })
         case .noModelNamed:
             throw APIError(
                 .missingField,
@@ -72,7 +88,7 @@ extension Worker {
     }
 
     /// Nobody can serve the model now; says who is expected to.
-    private func noBackend(for model: String?) -> APIError {
+    func noBackend(for model: String?) -> APIError {
         let down = fleet.backends.filter { !$0.isUp }.map { "'\($0.name)'" }.prefix(5)
         var message =
             model.map { "No backend that has the model '\($0)' is up" } ?? "No backend is up"
@@ -82,22 +98,23 @@ extension Worker {
 
     /// The request in the dialect of each backend that can honour it, best first. If none can, the
     /// first one's reason.
-    func candidates(
+    private func candidates(
         _ routes: [Route], _ write: (RequestTarget) throws(APIError) -> UpstreamRequest
     ) throws(APIError) -> [Candidate] {
         var candidates: [Candidate] = []
         var firstError: APIError?
         for route in routes {
-            guard let backend = fleet.backend(named: route.backend), backend.kind != .auto else {
-                continue
-            }
+            guard let index = fleet.backends.firstIndex(where: { $0.name == route.backend }),
+                fleet.backends[index].kind != .auto
+            else { continue }
             do throws(APIError) {
-                let target = RequestTarget(backend, route)
+                let target = RequestTarget(fleet.backends[index], route)
                 candidates.append(
                     Candidate(
-                        backend: backend, dialect: backend.kind == .ollama ? .ollama : .openAI,
-                        upstream: try write(target),
-                        upstreamKind: target.kind, thinkTags: route.rule?.thinkTags ?? false))
+                        Place(
+                            backend: route.backend, model: route.upstreamModel, tier: route.tier),
+                        fleet, index, try write(target),
+                        kind: target.kind, thinkTags: route.rule?.thinkTags ?? false))
             } catch {
                 firstError = firstError ?? error
             }

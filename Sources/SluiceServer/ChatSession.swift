@@ -9,15 +9,36 @@ internal import HTTPTransport
 internal import JSON
 internal import Observability
 internal import Relay
+internal import Routing
 
 /// One way to answer a request: a backend, and the request in its dialect.
 struct Candidate {
-    let backend: BackendState
+    /// What the admission calls it.
+    let place: Place
+    // The fleet's array and a place in it: a backend's state is large, and every session has one.
+    private let backends: [BackendState]
+    private let index: Int
     let dialect: UpstreamDialect
-    let upstream: UpstreamRequest
+    var upstream: UpstreamRequest
     let upstreamKind: UpstreamKind
     /// Whether `<think>` tags in the text are reasoning.
     let thinkTags: Bool
+
+    /// `upstream` is the request for the backend at `index` of the fleet.
+    init(
+        _ place: Place, _ fleet: Fleet, _ index: Int, _ upstream: UpstreamRequest,
+        kind: UpstreamKind, thinkTags: Bool
+    ) {
+        self.place = place
+        backends = fleet.backends
+        self.index = index
+        self.upstream = upstream
+        upstreamKind = kind
+        dialect = kind == .ollama ? .ollama : .openAI
+        self.thinkTags = thinkTags
+    }
+
+    var backend: BackendState { backends[index] }
 }
 
 /// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it
@@ -26,14 +47,25 @@ struct Candidate {
 /// Tokens are handed straight from the call to the exchange. The machine hears of the first, of the
 /// last, and of what is exceptional.
 final class ChatSession {
-    private let worker: Worker
-    private let exchange: Exchange
+    let worker: Worker
+    let exchange: Exchange
     private let form: AnswerForm
     private let clientModel: String
-    /// Asked with every chunk, so it is looked up once.
     private let wantsStream: Bool
-    private var candidate: Candidate
-    private var others: ArraySlice<Candidate>
+    /// Where it goes; before the first grant, where it would like to go.
+    var candidate: Candidate
+    /// Where else it might go.
+    var plan: RoutePlan
+    /// What it asked the front desk for.
+    let ticket: Ticket
+    /// How it stands with that.
+    var slot = Slot.none
+    /// Why the last attempt failed.
+    var attemptFailure: AttemptFailure?
+    /// How it ends if there is no further attempt.
+    var attemptEnding = Ending.internal
+    /// A comment is due as soon as it is known how many are before this one.
+    var owesComment = false
     private let identity: RequestIdentity
 
     private var machine: SessionMachine
@@ -47,36 +79,40 @@ final class ChatSession {
     private var refusal: (head: ResponseHead, body: [UInt8])?
     private static let refusalLimit = 64 * 1024
     /// What the client is told if the session fails.
-    private var failure: APIError?
+    var failure: APIError?
 
-    private var deadlines: Deadlines
+    var deadlines: Deadlines
     private var timer: Timer?
     private var timerFires: Instant?
     private let began: Instant
     private var dispatched: Instant?
+    private var pace = TokenPace()
     private(set) var record: RequestRecord
 
     init(
-        _ worker: Worker, _ incoming: IncomingRequest, _ form: AnswerForm,
-        _ candidates: [Candidate], model: String
-    ) {
+        _ worker: Worker, _ incoming: IncomingRequest, _ form: AnswerForm, _ plan: RoutePlan
+    ) throws(APIError) {
         self.worker = worker
         exchange = incoming.exchange
         self.form = form
-        clientModel = model
+        clientModel = plan.model
         wantsStream = form.wantsStream
-        candidate = candidates[0]
-        others = candidates.dropFirst()
+        candidate = plan.candidates[0]
+        self.plan = plan
+        ticket = Ticket(
+            id: worker.desk.ids.next(), plan, weight: form.choiceCount,
+            key: incoming.key.map { worker.configuration.keys[$0] },
+            priority: try incoming.exchange.priority())
         identity = incoming.identity
         began = incoming.began
         record = incoming.record
-        record.model = model
+        record.model = plan.model
         machine = SessionMachine(wantsStream: wantsStream)
         deadlines = Deadlines(
             worker.deadlineSettings(for: candidate.backend.settings),
             wantsStream: wantsStream, now: began.nanoseconds)
         decoder = form.makeDecoder(
-            candidate.dialect, StreamOptions(id: "", created: 0, model: model), limits: (0, 0))
+            candidate.dialect, StreamOptions(id: "", created: 0, model: plan.model), limits: (0, 0))
         assembler = form.makeAssembler(limitBytes: worker.configuration.limits.completion)
         timer = Timer(on: worker.loop) { [unowned self] in lookAtClocks() }
     }
@@ -84,7 +120,8 @@ final class ChatSession {
     /// Begins. The client may leave from here on.
     func begin() {
         exchange.observer = self
-        happened(.admitted)
+        armTimer()
+        askForSlot()
     }
 
     /// Ends the session from outside: shutdown, an operator.
@@ -103,7 +140,7 @@ final class ChatSession {
     /// An order may itself make something happen before it returns: a send may find that the client
     /// has left. Such facts wait in line, so the machine is never told of one in the middle of
     /// another.
-    private func happened(_ fact: Fact) {
+    func happened(_ fact: Fact) {
         waiting.append(fact)
         guard !isTakingTurns else { return }
         isTakingTurns = true
@@ -116,17 +153,24 @@ final class ChatSession {
     private func carryOut(_ order: Order) {
         switch order {
         case .callUpstream: callUpstream()
-        case .callNextUpstream:
-            candidate = others.removeFirst()
-            callUpstream()
+        case .askAgain(let ending):
+            letUpstreamGo { $0.cancel() }
+            enter(.queued)
+            askAgain(ending)
         case .pauseUpstream:
             call?.pause()
+            pace.interrupt()
             enter(.paused)
         case .resumeUpstream:
             call?.resume()
             enter(.streaming)
-        case .abortUpstream: letUpstreamGo { $0.cancel() }
-        case .releaseUpstream: letUpstreamGo { $0.release() }
+        case .abortUpstream:
+            let isCancelled = call != nil
+            letUpstreamGo { $0.cancel() }
+            giveSlotBack(attemptFailure?.healthFact(othersStand: false), isCancelled: isCancelled)
+        case .releaseUpstream:
+            letUpstreamGo { $0.release() }
+            giveSlotBack(.succeeded)
         case .startStream: startStream()
         case .sendHead:
             exchange.flush()
@@ -143,9 +187,10 @@ final class ChatSession {
     // MARK: - The upstream
 
     private func callUpstream() {
-        let backend = candidate.backend
+        // Its addresses may have changed while it waited.
+        let backend = worker.fleet.backend(named: candidate.backend.name) ?? candidate.backend
         record.backend = backend.name
-        refusal = nil
+        (refusal, attemptFailure) = (nil, nil)
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
             candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
@@ -190,13 +235,13 @@ final class ChatSession {
         worker.loop.afterThisTurn { _ = ended }
     }
 
-    /// Sends what the decoder has made of the bytes just read.
-    private func passOn() {
+    /// Sends what the decoder has made of the bytes just read, at `now`.
+    private func passOn(now: Instant) {
         if wantsStream {
             guard !worker.events.isEmpty else { return }
             exchange.write(&worker.events.bytes)
             worker.events.reset()
-            deadlines.sentToClient(now: worker.loop.now.nanoseconds)
+            deadlines.sentToClient(now: now.nanoseconds)
         } else {
             assemble()
         }
@@ -209,6 +254,7 @@ final class ChatSession {
             try assembler?.take(lines: lines.span)
         } catch {
             failure = .cannotAssemble(error, candidate.backend.name)
+            attemptFailure = .final
             happened(.upstreamFailed(.upstreamProtocol))
         }
         worker.lines.reset()
@@ -234,7 +280,7 @@ final class ChatSession {
             if decoder.dataEvents > 0 { noteFirstEvent() }
             happened(.answerCompleted)
         } catch {
-            passOn()
+            passOn(now: worker.loop.now)
             fail(otherwise ?? error)
         }
     }
@@ -242,14 +288,24 @@ final class ChatSession {
     private func fail(_ error: DialectError) {
         let (ending, apiError) = worker.translate(error, candidate)
         failure = apiError
+        attemptFailure = error == .endedEarly ? .broken : .final
         happened(.upstreamFailed(ending))
     }
 
     private func noteFirstEvent() {
         guard record.firstTokenMilliseconds == nil, let dispatched else { return }
         record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        pace = worker.answerBegan(record, dispatched: dispatched)
         happened(.firstEvent)
         enter(.streaming)
+        releaseRequest()
+    }
+
+    /// From the first event on nobody else is asked: what was kept for that can go.
+    private func releaseRequest() {
+        plan.release()
+        candidate.upstream.releaseBody()
+        exchange.releaseBody()
     }
 
     // MARK: - The reply
@@ -257,9 +313,7 @@ final class ChatSession {
     private func startStream() {
         record.status = 200
         exchange.startStream(
-            Answers.streamFields(
-                identity.id, backend: candidate.backend.name,
-                ignored: candidate.upstream.ignored) + worker.corsFields(for: exchange))
+            Answers.streamFields(identity.id) + backendFields + worker.corsFields(for: exchange))
         deadlines.headSent(now: worker.loop.now.nanoseconds)
     }
 
@@ -274,7 +328,7 @@ final class ChatSession {
         record.status = 200
         let fields =
             Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
-            + Answers.backendFields(candidate.backend.name, candidate.upstream.ignored)
+            + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
     }
@@ -284,7 +338,7 @@ final class ChatSession {
         let error = failure ?? worker.error(for: ending, candidate.backend)
         record.status = error.status
         var reply = Answers.reply(error, identity.id, worker.corsFields(for: exchange))
-        reply.fields += Answers.backendFields(candidate.backend.name, [])
+        if let backend = record.backend { reply.fields += Answers.backendFields(backend, []) }
         exchange.respond(reply)
     }
 
@@ -302,8 +356,10 @@ final class ChatSession {
     private func end(_ ending: Ending) {
         timer?.cancel()
         letUpstreamGo { $0.cancel() }
+        leaveDesk()
         exchange.observer = nil
         record.ending = ending
+        record.events = decoder.dataEvents
         record.promptTokens = decoder.usage?.promptTokens
         record.completionTokens = decoder.usage?.completionTokens
         record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
@@ -319,7 +375,7 @@ final class ChatSession {
 
     /// The timer is not moved when a clock is put back, which every token does: it fires early, and
     /// sleeps on.
-    private func armTimer() {
+    func armTimer() {
         guard let next = deadlines.next, let timer else { return }
         let moment = Instant(nanoseconds: next)
         if timer.isArmed, let timerFires, timerFires <= moment { return }
@@ -334,7 +390,7 @@ final class ChatSession {
         case .headGrace: happened(.headGracePassed)
         case .comment:
             // None into a client that is not reading.
-            if !exchange.hasUnsentBytes { sendComment() }
+            if !exchange.hasUnsentBytes { comment() }
             deadlines.sentToClient(now: now)
         case nil: break
         }
@@ -348,15 +404,9 @@ final class ChatSession {
             return upstreamFinished()
         }
         failure = worker.error(for: ending, candidate.backend)
+        attemptFailure = ending == .connectTimeout ? .connectTimedOut : .deadlinePassed
         happened(
-            ending == .connectTimeout
-                ? .attemptFailed(ending, another: !others.isEmpty) : .deadlinePassed(ending))
-    }
-
-    private func sendComment() {
-        worker.events.bytes.append(": keep-alive\n\n")
-        exchange.write(&worker.events.bytes)
-        worker.events.reset()
+            ending == .connectTimeout ? .attemptFailed(ending) : .deadlinePassed(ending))
     }
 }
 
@@ -373,6 +423,8 @@ extension ChatSession: CallObserver {
 
     func call(_ call: Call, received head: ResponseHead) {
         if head.status != 200 { refusal = (head, []) }
+        // What a 503 means for the backend is told by its body.
+        if head.status < 500 { worker.tell(.answered(ticket.id), about: ticket.id) }
     }
 
     func call(_ call: Call, received body: Span<UInt8>) {
@@ -385,11 +437,14 @@ extension ChatSession: CallObserver {
             if !worker.events.isEmpty || !worker.lines.isEmpty { noteFirstEvent() }
             // A complete answer stays one, whatever follows it.
             if decoder.isAnswerComplete { return upstreamFinished() }
-            passOn()
+            passOn(now: worker.loop.now)
             return fail(error)
         }
+        let now = worker.loop.now
         if decoder.dataEvents != eventsBefore {
-            deadlines.eventArrived(now: worker.loop.now.nanoseconds)
+            deadlines.eventArrived(now: now.nanoseconds)
+            worker.meter.metrics.eventsArrived(
+                decoder.dataEvents - eventsBefore, &pace, now: now.nanoseconds)
             if eventsBefore == 0 { noteFirstEvent() }
         }
         if decoder.isDone {
@@ -397,7 +452,7 @@ extension ChatSession: CallObserver {
             if !wantsStream { assemble() }
             return happened(.answerCompleted)
         }
-        passOn()
+        passOn(now: now)
     }
 
     private func keepRefusal(_ part: Span<UInt8>) {
@@ -411,7 +466,8 @@ extension ChatSession: CallObserver {
         guard let refusal else { return upstreamFinished() }
         let error = worker.translate(refusal.head, refusal.body, candidate)
         failure = error
-        happened(.answered(status: refusal.head.status, error, another: !others.isEmpty))
+        attemptFailure = AttemptFailure(status: refusal.head.status, error)
+        happened(.answered(status: refusal.head.status, error))
     }
 
     func call(_ call: Call, failed callFailure: CallFailure) {
@@ -421,15 +477,26 @@ extension ChatSession: CallObserver {
         switch callFailure {
         case .unreachable:
             failure = .unreachable(callFailure, name)
-            happened(.attemptFailed(.upstreamUnreachable, another: !others.isEmpty))
+            // Without a descriptor of ours the backend has not been asked, so nothing counts
+            // against it.
+            if callFailure.isOurs { return happened(.upstreamFailed(.refused)) }
+            attemptFailure = AttemptFailure(callFailure)
+            happened(.attemptFailed(.upstreamUnreachable))
         case .closedBeforeAnswer:
             failure = .closed(callFailure, name)
-            happened(.attemptFailed(.upstreamClosed, another: !others.isEmpty))
+            attemptFailure = .broken
+            happened(.attemptFailed(.upstreamClosed))
         case .closedEarly where refusal != nil: callEnded(call)
+        // Nothing of an answer has come, so another may give one.
+        case .closedEarly where decoder.dataEvents == 0:
+            failure = .closed(callFailure, name)
+            attemptFailure = .broken
+            happened(.attemptFailed(.upstreamClosed))
         case .closedEarly: upstreamFinished(.endedEarly)
         case .malformed:
             if decoder.isAnswerComplete { return upstreamFinished() }
             failure = .malformed(callFailure, name)
+            attemptFailure = .final
             happened(.upstreamFailed(.upstreamProtocol))
         }
     }

@@ -35,7 +35,7 @@ public func checkBackends(
 public func askForModels(_ configuration: Configuration) -> (report: String, isFine: Bool) {
     guard let address = configuration.listen.first else { return ("", false) }
     let loop = Loop()
-    var result = FetchResult.failed("it was not asked")
+    var result = FetchResult.failed(.call(.closedBeforeAnswer))
     do throws(SocketError) {
         let addresses = try Server.socketAddresses(of: address)
         var head = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
@@ -55,7 +55,7 @@ public func askForModels(_ configuration: Configuration) -> (report: String, isF
         return (error.message + "\n", false)
     }
     switch result {
-    case .failed(let why): return ("No Sluice answers at \(address): \(why)\n", false)
+    case .failed(let why): return ("No Sluice answers at \(address): \(why.words)\n", false)
     case .answered(let head, let body):
         // Whatever is not JSON is not a list of models.
         guard head.status == 200, let list = try? JSONText(body)["data"]?.elements else {

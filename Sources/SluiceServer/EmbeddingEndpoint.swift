@@ -8,18 +8,16 @@ extension Worker {
     /// upstream is asked.
     ///
     /// The session is that of a chat whose client wants the whole answer: it is dropped when the
-    /// client leaves, tried elsewhere when a backend is down, and bounded by the same deadlines. The
-    /// wait for the answer is the one for the first token.
+    /// client leaves, tried elsewhere when a backend is down, and bounded by the same deadlines.
+    /// The wait for the answer is the one for the first token.
     func embed(_ incoming: IncomingRequest) {
         begin(incoming) { (body) throws(APIError) in
             let request = try EmbeddingRequest(reading: body)
-            let routes = try routes(for: request.model, incoming)
-            let candidates = try candidates(routes) { target throws(APIError) in
+            let plan = try plan(for: request.model, incoming) { target throws(APIError) in
                 try makeUpstreamRequest(request, for: target)
             }
-            let model = routes[0].clientModel
-            return ChatSession(
-                self, incoming, AnswerForm(request, model: model), candidates, model: model)
+            return try ChatSession(
+                self, incoming, AnswerForm(request, model: plan.model), plan)
         }
     }
 }

@@ -14,9 +14,11 @@ enum Endpoint: Equatable {
     case embeddings
     case models
     case model(String)
+    case backends
     case health
     case ready
     case about
+    case metrics
 
     /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a
     /// trailing slash is not.
@@ -25,10 +27,12 @@ enum Endpoint: Equatable {
         case "/": self = .about
         case "/health": self = .health
         case "/ready": self = .ready
+        case "/metrics": self = .metrics
         case "/v1/chat/completions", "/chat/completions": self = .chatCompletions
         case "/v1/completions", "/completions": self = .completions
         case "/v1/embeddings", "/embeddings": self = .embeddings
         case "/v1/models", "/models": self = .models
+        case "/v1/backends", "/backends": self = .backends
         default:
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
                 let id = path.dropFirst(prefix.count)
@@ -45,7 +49,7 @@ enum Endpoint: Equatable {
     var methods: [Method] {
         switch self {
         case .chatCompletions, .completions, .embeddings: [.post]
-        case .models, .model, .health, .ready, .about: [.get, .head]
+        case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
         }
     }
 }
@@ -105,7 +109,9 @@ extension Worker {
                     "\(incoming.path) does not take \(method.rawValue), but \(allowed)."),
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
-        answer(incoming, at: endpoint)
+        // What is posted goes to a model: that is what the limits of keys are for.
+        guard endpoint.methods.contains(.post) else { return answer(incoming, at: endpoint) }
+        withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 
     private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
@@ -115,6 +121,8 @@ extension Worker {
         case .embeddings: embed(incoming)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
+        case .metrics: respondWithMetrics(incoming)
+        case .backends: respondWithBackends(incoming)
         case .health: respondJSON(incoming, 200, #"{"status":"ok"}"#)
         case .ready:
             let isReady = !isDraining && fleet.backends.contains(where: \.isUp)
@@ -155,7 +163,7 @@ extension Worker {
 
     private func respondWithModels(_ incoming: IncomingRequest) {
         var json: [UInt8] = Array(#"{"object":"list","data":["#.utf8)
-        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.exchange) }
+        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.key) }
         for (position, model) in models.enumerated() {
             if position > 0 { json.append(UInt8(ascii: ",")) }
             append(model, to: &json)
@@ -165,7 +173,7 @@ extension Worker {
     }
 
     private func respondWithModel(_ incoming: IncomingRequest, _ id: String) {
-        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.exchange) }
+        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.key) }
         let found = models.first { $0.id == id } ?? models.first { $0.id == id + ":latest" }
         guard let found else {
             return refuse(
@@ -179,7 +187,7 @@ extension Worker {
     /// Names that look like `id`, of those the caller may know of.
     func nearestModels(_ id: String, _ incoming: IncomingRequest) -> [String] {
         guard case .unknownModel(_, let nearest) = fleet.routes.resolve(id) else { return [] }
-        return nearest.filter { access.allows(model: $0, for: incoming.exchange) }
+        return nearest.filter { access.allows(model: $0, for: incoming.key) }
     }
 
     /// OpenAI's model object. `created` must be there; 0 where no backend tells.

@@ -12,18 +12,29 @@ struct BackendState: Sendable {
     var kind: BackendKind
     /// Where to connect, in the order to try.
     var addresses: [SocketAddress] = []
-    /// Whether it answered when it was asked last.
+    /// Whether requests can be sent to it.
     var isUp = false
-    /// Why it is not up, or what is wrong with it, in words for people.
+    /// Why it is not up, or what is wrong with it, in words for people and without an address.
     var problem: String? = "not asked yet"
     /// What it serves.
     var models: [ModelInfo] = []
     /// For Ollama: what each model can do.
     var capabilities: [String: OllamaCapabilities] = [:]
+    /// How many requests it may have at once.
+    var slots: SlotRule
+    /// How many models it holds at once, if it swaps them.
+    var residentModels: Int?
+    /// The models that are loaded, if it tells.
+    var loaded: [String]?
+    /// Which connections may be used again for it: one of the same name may be another server after
+    /// a reload.
+    let poolKey: String
 
     init(_ settings: BackendSettings) {
         self.settings = settings
         kind = settings.kind
+        slots = SlotRule(settings.kind, settings.slots)
+        poolKey = "\(settings.name) \(settings.url)"
     }
 
     var name: String { settings.name }
@@ -32,7 +43,7 @@ struct BackendState: Sendable {
     var target: CallTarget {
         let url = settings.url
         return CallTarget(
-            addresses, poolKey: name,
+            addresses, poolKey: poolKey,
             security: url.scheme == .https
                 ? CallTarget.Security(host: url.host, authorities: settings.ca) : nil)
     }

@@ -14,18 +14,24 @@ internal import Relay
 enum WorkerMessage: Sendable {
     /// The backends are known anew.
     case fleet(Fleet)
+    /// The configuration was read anew.
+    case configuration(Configuration)
+    /// What the front desk says.
+    case news(DeskNews)
     /// Accept no more, let streams end, stop when none is left.
     case drain
     /// Time is up: what is left gets an error.
     case stopSessions
     /// End at once.
     case stop
+    /// What another worker says.
+    case talk(WorkerTalk)
 }
 
 /// One event loop and everything on it. Workers share nothing: they get immutable values by mail.
 final class Worker {
     let loop: Loop
-    let configuration: Configuration
+    private(set) var configuration: Configuration
     /// Chunks on their way out, framed as events; and as lines, for completions that are assembled.
     /// Used within one turn, so all sessions share them.
     var events = ChunkSink(framing: .serverSentEvents, headroom: ChunkFraming.headroom)
@@ -39,8 +45,18 @@ final class Worker {
     private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
-    private let log: Log
-    let access: AccessPolicy
+    let log: Log
+    /// What is counted here.
+    var meter = Meter()
+    /// What all keys have used; the leading worker has it.
+    var ledger: KeyLedger?
+    /// Requests that wait for the leading worker's word on their key, and mail it cannot get yet.
+    var questions: [Int: KeyQuestion] = [:]
+    var lastQuestion = 0
+    var unsent: [WorkerTalk] = []
+    private(set) var access: AccessPolicy
+    /// What the front desk knows of here.
+    var desk = DeskBook()
     /// Called once everything is closed.
     var hasClosed: () -> Void = {}
 
@@ -74,9 +90,16 @@ final class Worker {
         return try server.listen(on: address, sharesPort: configuration.workers > 1)
     }
 
+    /// Listens on a socket of the service manager's.
+    func listen(on socket: InheritedSocket) throws(SocketError) { try server?.listen(on: socket) }
+
     private func receive(_ message: WorkerMessage) {
         switch message {
-        case .fleet(let fleet): self.fleet = fleet
+        case .fleet(let fleet):
+            self.fleet = fleet
+            rerouteWaiting()
+        case .configuration(let configuration): reconfigure(configuration)
+        case .news(let news): hear(news)
         case .drain:
             isDraining = true
             server?.drain()
@@ -87,6 +110,20 @@ final class Worker {
             }
             loop.afterThisTurn { [self] in close() }
         case .stop: close()
+        case .talk(let talk): hear(talk)
+        }
+    }
+
+    /// Takes settings for the requests that come from now on; those that are here keep theirs.
+    private func reconfigure(_ configuration: Configuration) {
+        self.configuration = configuration
+        access = AccessPolicy(configuration, ownHostName: ownHostName())
+        server?.options = HTTPServer.Options(configuration)
+        pool.forgetAuthorities()
+        do throws(TLSError) {
+            try loadCertificate()
+        } catch {
+            log.write(.error, "the certificate stays the one there was: \(error.message)")
         }
     }
 
@@ -96,6 +133,7 @@ final class Worker {
         isClosed = true
         // Dropping tells nobody, and every request has its log line.
         for session in sessions.values { session.cutOff(.shuttingDown) }
+        giveUpWaiting()
         server?.dropAll()
         pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
@@ -111,10 +149,12 @@ final class Worker {
     // MARK: - Requests
 
     private func handle(_ exchange: Exchange) {
+        meter.metrics.requestArrived()
         var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange)
-        incoming.record.key = access.key(of: caller)?.name
+        incoming.key = access.key(of: caller)
+        incoming.record.key = incoming.key.map { configuration.keys[$0].name }
         if let error = access.refuse(caller) {
             return refuse(incoming, error)
         }
@@ -123,12 +163,14 @@ final class Worker {
 
     func begin(_ session: ChatSession) {
         sessions[ObjectIdentifier(session)] = session
+        desk.sessions[session.ticket.id] = session
         session.begin()
     }
 
     func ended(_ session: ChatSession) {
         sessions[ObjectIdentifier(session)] = nil
-        log.write(session.record)
+        desk.sessions[session.ticket.id] = nil
+        finished(session.record)
         // The session may be in the middle of a callback of its own.
         loop.afterThisTurn { _ = session }
         stopIfDone()
@@ -143,7 +185,7 @@ final class Worker {
         record.ending = ending
         record.totalMilliseconds = incoming.began.milliseconds(to: loop.now)
         incoming.exchange.respond(reply)
-        log.write(record)
+        finished(record)
     }
 
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
@@ -170,7 +212,8 @@ final class Worker {
             totalMilliseconds: 0)
         record.client = refusal.clientAddress
         record.status = error.status
-        log.write(record)
+        meter.metrics.requestArrived()
+        finished(record)
         return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
     }
 

@@ -37,18 +37,10 @@ struct Program {
     }
 
     private func withConfiguration(_ options: CommandLineOptions) -> ExitCode {
-        var configuration: Configuration
-        var isSearching = false
+        let configuration: Configuration
+        let isSearching: Bool
         do {
-            let file = try options.configurationFile.map {
-                try loadConfiguration(path: $0, environment: Self.environment())
-            }
-            configuration = try (file ?? Configuration()).applying(options)
-            if configuration.backends.isEmpty {
-                configuration.backends = try Configuration.localBackends(
-                    ollamaHost: Self.variable("OLLAMA_HOST"))
-                isSearching = true
-            }
+            (configuration, isSearching) = try Self.configuration(options)
         } catch {
             return fail(.wrongUsage, "\(error)")
         }
@@ -56,13 +48,38 @@ struct Program {
         case .models: return report(askForModels(configuration))
         case .serve where options.isCheck:
             return report(checkBackends(configuration, isSearching: isSearching))
-        case .serve, .help, .version, .top: return serve(configuration, isSearching)
+        case .serve, .help, .version, .top:
+            return serve(configuration, isSearching) { () throws(ReloadError) in
+                do {
+                    return try Self.configuration(options).configuration
+                } catch {
+                    throw ReloadError("\(error)".split(separator: "\n").map(String.init))
+                }
+            }
         }
     }
 
-    private func serve(_ configuration: Configuration, _ isSearching: Bool) -> ExitCode {
+    /// What file, environment and command line say, and whether that names no backend, so that they
+    /// are looked for.
+    private static func configuration(
+        _ options: CommandLineOptions
+    ) throws -> (configuration: Configuration, isSearching: Bool) {
+        let file = try options.configurationFile.map {
+            try loadConfiguration(path: $0, environment: Self.environment())
+        }
+        var configuration = try (file ?? Configuration()).applying(options)
+        guard configuration.backends.isEmpty else { return (configuration, false) }
+        configuration.backends = try Configuration.localBackends(
+            ollamaHost: Self.variable("OLLAMA_HOST"))
+        return (configuration, true)
+    }
+
+    private func serve(
+        _ configuration: Configuration, _ isSearching: Bool,
+        _ readAgain: @escaping () throws(ReloadError) -> Configuration
+    ) -> ExitCode {
         do throws(StartError) {
-            try Server(configuration, isSearching: isSearching).run()
+            try Server(configuration, isSearching: isSearching, readAgain: readAgain).run()
             return .fine
         } catch {
             return fail(.failed, error.message)

@@ -54,6 +54,13 @@ private func expectNothing(_ deadlines: Deadlines) {
         expect(deadlines, .deadline(.queueTimeout), at: 1600)
     }
 
+    @Test func waitingAgainAfterAFailedAttemptGoesOnCountingTheFirstWait() {
+        var deadlines = clocks(settings())
+        deadlines.enter(.connecting, now: 1200)
+        deadlines.enter(.queued, now: 1203)
+        expect(deadlines, .deadline(.queueTimeout), at: 1603)
+    }
+
     @Test func aConnectionHasItsTimeFromDispatch() {
         var deadlines = clocks(settings())
         deadlines.enter(.connecting, now: 1200)

@@ -32,7 +32,7 @@ struct Ledger: Hashable {
         if wasOver, !orders.isEmpty { complaints.append("orders after the end") }
         if !wasOver, fact.endsAtOnce, ended == nil { complaints.append("did not end") }
         if fact.isFailure, !wasOver, !before.isOver, ended == nil, reply == before,
-            orders != [.abortUpstream, .callNextUpstream], upstream != .notCalled
+            !orders.asksAgain, upstream != .notCalled
         {
             complaints.append("a failure was not told")
         }
@@ -42,7 +42,7 @@ struct Ledger: Hashable {
     private mutating func carryOut(_ order: Order) -> String? {
         guard ended == nil else { return "\(order) after the end" }
         switch order {
-        case .callUpstream, .callNextUpstream, .pauseUpstream, .resumeUpstream, .abortUpstream,
+        case .callUpstream, .askAgain, .pauseUpstream, .resumeUpstream, .abortUpstream,
             .releaseUpstream:
             return carryOutUpstream(order)
         case .startStream, .sendHead, .finishStream, .sendCompletion, .failWithStatus,
@@ -55,10 +55,13 @@ struct Ledger: Hashable {
     private mutating func carryOutUpstream(_ order: Order) -> String? {
         switch (order, upstream) {
         case (.callUpstream, .notCalled): upstream = .open
-        case (.callNextUpstream, .closed):
+        case (.callUpstream, .closed):
             guard !hasEvents else { return "a second run after an event" }
             guard !reply.isOver else { return "a call after the reply" }
             upstream = .open
+        case (.askAgain, .open), (.askAgain, .paused):
+            guard !hasEvents else { return "asks again after an event" }
+            upstream = .closed
         case (.pauseUpstream, .open): upstream = .paused
         case (.resumeUpstream, .paused): upstream = .open
         case (.abortUpstream, .open), (.abortUpstream, .paused): upstream = .closed
@@ -122,6 +125,13 @@ extension Ledger.Reply {
         case .none, .head: false
         case .complete, .failed: true
         }
+    }
+}
+
+extension [Order] {
+    /// Whether the failure is answered by another try.
+    fileprivate var asksAgain: Bool {
+        if case .askAgain? = first { count == 1 } else { false }
     }
 }
 

@@ -94,7 +94,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                 .admitted: [.callUpstream],
                 .upstreamConnected: [],
                 .firstEvent: [.startStream],
-                .attemptFailed(.upstreamClosed, another: true): [
+                .attemptFailed(.upstreamClosed): [
                     .abortUpstream, .failInStream(.upstreamClosed),
                 ],
                 .replyDelivered: [.end(.upstreamClosed)],
@@ -104,9 +104,8 @@ private func expect(_ story: Story, wantsStream: Bool) {
             [
                 .admitted: [.callUpstream],
                 .headGracePassed: [.startStream, .sendHead],
-                .attemptFailed(.connectTimeout, another: true): [
-                    .abortUpstream, .callNextUpstream,
-                ],
+                .attemptFailed(.connectTimeout): [.askAgain(.connectTimeout)],
+                .admitted: [.callUpstream],
                 .upstreamConnected: [],
                 .firstEvent: [],
                 .answerCompleted: [.releaseUpstream, .finishStream],
@@ -167,7 +166,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                 .admitted: [.callUpstream],
                 .upstreamConnected: [],
                 .firstEvent: [],
-                .attemptFailed(.upstreamClosed, another: true): [
+                .attemptFailed(.upstreamClosed): [
                     .abortUpstream, .failWithStatus(.upstreamClosed),
                 ],
                 .replyDelivered: [.end(.upstreamClosed)],
@@ -182,6 +181,19 @@ private func expect(_ story: Story, wantsStream: Bool) {
             "a queued client that leaves never reaches an upstream",
             [.clientLeft: [.end(.clientLeft)], .admitted: []]),
         Story(
+            "a client that leaves between two tries reaches no second upstream",
+            [
+                .admitted: [.callUpstream],
+                .attemptFailed(.upstreamClosed): [.askAgain(.upstreamClosed)],
+                .clientLeft: [.end(.clientLeft)], .admitted: [],
+            ]),
+        Story(
+            "a full queue has a status of its own",
+            [
+                .refused(.queueFull): [.failWithStatus(.queueFull)],
+                .replyDelivered: [.end(.queueFull)],
+            ]),
+        Story(
             "a failure before the first event has a status of its own",
             [
                 .admitted: [.callUpstream],
@@ -195,16 +207,13 @@ private func expect(_ story: Story, wantsStream: Bool) {
             "every backend is tried, and the last one's failure is told",
             [
                 .admitted: [.callUpstream],
-                .attemptFailed(.upstreamUnreachable, another: true): [
-                    .abortUpstream, .callNextUpstream,
-                ],
+                .attemptFailed(.upstreamUnreachable): [.askAgain(.upstreamUnreachable)],
+                .admitted: [.callUpstream],
                 .upstreamConnected: [],
-                .attemptFailed(.upstreamFailed, another: true): [
-                    .abortUpstream, .callNextUpstream,
-                ],
-                .attemptFailed(.connectTimeout, another: false): [
-                    .abortUpstream, .failWithStatus(.connectTimeout),
-                ],
+                .attemptFailed(.upstreamFailed): [.askAgain(.upstreamFailed)],
+                .admitted: [.callUpstream],
+                .attemptFailed(.connectTimeout): [.askAgain(.connectTimeout)],
+                .refused(.connectTimeout): [.failWithStatus(.connectTimeout)],
                 .replyDelivered: [.end(.connectTimeout)],
             ]),
         Story(
@@ -240,7 +249,7 @@ private func expect(_ story: Story, wantsStream: Bool) {
                     .abortUpstream, .failWithStatus(.totalTimeout),
                 ],
                 .upstreamConnected: [], .firstEvent: [], .answerCompleted: [],
-                .attemptFailed(.upstreamClosed, another: true): [],
+                .attemptFailed(.upstreamClosed): [], .refused(.queueFull): [],
                 .upstreamFailed(.upstreamClosed): [], .deadlinePassed(.tokenTimeout): [],
                 .headGracePassed: [], .stopped(.shuttingDown): [],
                 .replyDelivered: [.end(.totalTimeout)],

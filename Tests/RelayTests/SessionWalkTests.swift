@@ -11,12 +11,13 @@ private let everyFact: [Fact] = {
         .clientBlocked, .clientDrained, .clientLeft, .clientStalled, .replyDelivered,
     ]
     for ending in [Ending.upstreamUnreachable, .upstreamClosed, .upstreamFailed, .connectTimeout] {
-        facts += [true, false].map { .attemptFailed(ending, another: $0) }
+        facts.append(.attemptFailed(ending))
     }
     let failures: [Ending] = [
         .upstreamRefused, .upstreamFailed, .upstreamClosed, .upstreamProtocol,
     ]
     facts += failures.map { .upstreamFailed($0) }
+    facts += [.queueFull, .upstreamFailed].map { .refused($0) }
     let deadlines: [Ending] = [.queueTimeout, .firstTokenTimeout, .tokenTimeout, .totalTimeout]
     facts += deadlines.map { .deadlinePassed($0) }
     facts += [.shuttingDown, .stoppedByOperator, .internal].map { .stopped($0) }
@@ -69,8 +70,8 @@ private struct Walk {
 
     @Test(arguments: [true, false])
     func reachesEveryEndingThatIsASessions(_ wantsStream: Bool) {
-        // What is refused before there is a session, and what a queue that is full refuses.
-        let ofOthers: Set<Ending> = [.refused, .queueFull, .requestTimeout]
+        // What is refused before there is a session.
+        let ofOthers: Set<Ending> = [.refused, .requestTimeout]
         let walk = Walk(wantsStream: wantsStream)
         #expect(walk.endings == Set(Ending.allCases).subtracting(ofOthers))
     }

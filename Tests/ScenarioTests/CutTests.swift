@@ -106,6 +106,7 @@ private final class CutLab {
     func cut(byReset: Bool) throws -> String? {
         let upstream = try #require(lab.upstreams[1])
         let end = lab.loop.now + .seconds(5) * Runner.slowness
+        lab.forgetFailures()
         try client.ask(stream: true, extra: #""n":\#(recording.choices)"#)
         let wasAsked = lab.drive(until: end) {
             guard upstream.calls.count > calls, let call = upstream.calls.last else { return false }

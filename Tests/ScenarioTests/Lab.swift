@@ -23,7 +23,11 @@ final class Lab {
     let log = LogLines()
     private(set) var clients: [Int: ScriptedClient] = [:]
     let upstreams: [Int: ScriptedUpstream]
-    private var discovery: Discovery?
+    /// Who gives out the slots.
+    let desk: FrontDesk
+    private var configuration: Configuration
+    /// Every backend, also those that a reload took away.
+    private let backends: [BackendSettings]
     private var wake: Timer?
     /// A worker that drains closes by itself.
     private var isClosed = false
@@ -41,11 +45,14 @@ final class Lab {
         self.upstreams = upstreams
         var configuration = try Configuration(settings)
         configuration.backends = try upstreams.sorted { $0.key < $1.key }.map { number, upstream in
-            BackendSettings(
+            var backend = BackendSettings(
                 name: Self.names[number - 1],
                 kind: try parseChoice(upstream.settings.kind, as: BackendKind.self),
                 url: try BackendURL("http://\(upstream.address?.description ?? "")"))
+            if let slots = upstream.settings.slots { backend.slots = .count(slots) }
+            return backend
         }
+        (self.configuration, backends) = (configuration, configuration.backends)
         let log = log
         worker = Worker(
             on: loop, configuration, seed: 1,
@@ -53,31 +60,66 @@ final class Lab {
         address = try worker.listen(
             on: SocketAddress.resolve(host: "127.0.0.1", port: 0, toListen: true)[0])
         wake = Timer(on: loop) {}
+        desk = FrontDesk(
+            through: worker.pool, configuration, log: Log(configuration.log) { log.append($0) },
+            asksBackends: upstreams.values.contains {
+                $0.settings.isDiscovered || $0.settings.answersProbes
+            })
         worker.hasClosed = { [unowned self] in isClosed = true }
-        try introduce(configuration)
+        openDesk()
+        if !upstreams.values.contains(where: \.settings.isDiscovered) { introduce() }
+        desk.start()
     }
 
-    /// Tells the worker of its backends, or lets it find them out.
-    private func introduce(_ configuration: Configuration) throws {
+    private func openDesk() {
         let mail = worker.mailbox?.address
-        if upstreams.values.contains(where: \.settings.isDiscovered) {
-            discovery = Discovery(through: worker.pool, configuration.backends) { found in
-                mail?.send(.fleet(Fleet(configuration, found)))
-            }
-            discovery?.start()
-            return
+        desk.backendsChanged = { [unowned self] states, _ in
+            mail?.send(.fleet(Fleet(configuration, states)))
         }
-        let ordered = upstreams.sorted { $0.key < $1.key }.map(\.value)
-        let states = zip(configuration.backends, ordered).map { settings, upstream in
+        desk.add(worker: 0) { [unowned self] in worker.hearInTurn($0) }
+        worker.join(.direct(desk), as: 0)
+    }
+
+    /// Tells the desk of the backends, instead of letting it find them out.
+    private func introduce() {
+        let states = configuration.backends.map { settings in
+            let number = (Self.names.firstIndex(of: settings.name) ?? 0) + 1
             var state = BackendState(settings)
+            guard let upstream = upstreams[number] else { return state }
             state.addresses = upstream.address.map { [$0] } ?? []
             state.isUp = upstream.settings.isUp
             state.problem = nil
             state.models = upstream.settings.models.map { .init(id: $0) }
+            state.loaded = upstream.settings.loaded
             return state
         }
-        mail?.send(.fleet(Fleet(configuration, states)))
-        _ = drive(until: loop.now + .seconds(1)) { worker.fleet.backends.count == states.count }
+        desk.introduce(states)
+        let names = states.map(\.name)
+        _ = drive(until: loop.now + .seconds(1)) { worker.fleet.backends.map(\.name) == names }
+    }
+
+    /// As a probe would that finds every upstream well: what breaks off now and then is not dead.
+    func forgetFailures() {
+        for backend in configuration.backends {
+            _ = desk.admission.probed(backend.name, .succeeded, now: desk.now)
+        }
+        desk.lookAtHealth()
+    }
+
+    /// Reads the configuration again, with something changed.
+    func reload(_ change: Reload, line: Int) throws {
+        switch change {
+        case .with(let option, let value):
+            try configuration.set(option, value, line: line)
+        case .withUpstream(let number):
+            let names = configuration.backends.map(\.name) + [Self.names[number - 1]]
+            configuration.backends = backends.filter { names.contains($0.name) }
+        case .withoutUpstream(let number):
+            configuration.backends.removeAll { $0.name == Self.names[number - 1] }
+        }
+        worker.mailbox?.address.send(.configuration(configuration))
+        desk.reconfigure(configuration)
+        introduce()
     }
 
     func client(_ number: Int) -> ScriptedClient {
@@ -118,7 +160,6 @@ final class Lab {
         let (bodies, unsent) = (worker.server?.bodyBytes ?? 0, worker.server?.unsentBytes ?? 0)
         if bodies != 0 { faults.append("\(bodies) bytes of request bodies are still counted") }
         if unsent != 0 { faults.append("\(unsent) unsent bytes are still held") }
-        discovery = nil
         worker.close()
         if !drive(until: loop.now + .seconds(1), { isClosed }) {
             faults.append("the worker did not close")
@@ -134,19 +175,27 @@ extension Configuration {
     /// The standard configuration with the settings of a scenario.
     fileprivate init(_ settings: Scenario.Settings) throws {
         self.init()
-        for (name, value, line) in settings.options {
-            let parts = name.split(separator: ".").map(String.init)
-            switch (parts[0], parts.count > 1 ? parts[1] : "") {
-            case ("timeouts", let key):
-                timeouts[try parseChoice(key, as: Timeout.self)] = try parseDuration(value)
-            case ("limits", let key):
-                let limit = try parseChoice(key, as: Limit.self)
-                limits[limit] = limit.isSize ? try parseSize(value) : try parseCount(value)
-            case ("keep_alive_interval", _): keepAliveInterval = try parseDuration(value)
-            case ("default_model", _): defaultModel = value
-            case ("key", _): keys.append(try KeySettings(scenario: value, line: line))
-            default: throw ScenarioError(line: line, message: "'\(name)' cannot be set")
-            }
+        for (name, value, line) in settings.options { try set(name, value, line: line) }
+    }
+
+    /// Sets what a scenario calls `name`.
+    mutating func set(_ name: String, _ value: String, line: Int) throws {
+        let parts = name.split(separator: ".").map(String.init)
+        switch (parts[0], parts.count > 1 ? parts[1] : "") {
+        case ("timeouts", let key):
+            timeouts[try parseChoice(key, as: Timeout.self)] = try parseDuration(value)
+        case ("limits", let key):
+            let limit = try parseChoice(key, as: Limit.self)
+            limits[limit] = limit.isSize ? try parseSize(value) : try parseCount(value)
+        case ("keep_alive_interval", _): keepAliveInterval = try parseDuration(value)
+        case ("default_model", _): defaultModel = value
+        case ("key", _): keys.append(try KeySettings(scenario: value, line: line))
+        case ("fallback", _):
+            let words = value.split(separator: " ").map(String.init)
+            var rule = ModelRule(name: words[0])
+            rule.fallback = Array(words.dropFirst())
+            models.append(rule)
+        default: throw ScenarioError(line: line, message: "'\(name)' cannot be set")
         }
     }
 }
@@ -156,6 +205,7 @@ extension KeySettings {
     fileprivate init(scenario text: String, line: Int) throws {
         var words = Words(text, line: line)
         self.init(name: try words.word(), key: Secret(try words.word()))
+        if words.take("batch") { priority = .batch }
         if words.take("for") { models = Scenario.list(words.remainder()[...]) }
         try words.expectEnd()
     }

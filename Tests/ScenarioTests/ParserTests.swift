@@ -26,7 +26,7 @@ import Testing
         ("scenario: x\nclient    sees json error.code", "line 2: write: json path = value"),
         (
             "scenario: x\nmeanwhile",
-            "line 2: a step begins with client, upstream, server, quiet, after, set, or is a title"
+            "line 2: a step begins with client, upstream, server, quiet, time, after, set, or is a title"
         ),
     ])
     func aMistakeIsToldWithItsLine(_ text: String, _ message: String) {

@@ -94,6 +94,10 @@ final class Runner {
             lastDeed = lab.loop.now
         case .server(let deed): try carryOut(deed, step)
         case .quiet(let duration): try beQuiet(duration, step)
+        case .time(let duration):
+            lab.desk.lead += duration.wholeNanoseconds
+            lab.desk.wake()
+            lastDeed = lab.loop.now
         case .after(let checks): for check in checks { try self.check(check, step) }
         }
     }
@@ -136,6 +140,10 @@ final class Runner {
     ) throws {
         switch deed {
         case .stopReading where upstream.calls.isEmpty: return upstream.readsNothing = true
+        case .die: return upstream.die()
+        case .comeBack: return try upstream.comeBack()
+        case .load: return upstream.isLoading = true
+        case .beReady: return upstream.isLoading = false
         default: break
         }
         let wasCalled = lab.drive(until: end) { upstream.call(number) != nil }
@@ -159,7 +167,7 @@ final class Runner {
         case .halfClose: call.wire.halfClose()
         case .stopReading: call.wire.stopReading()
         case .readOn: call.wire.readOn()
-        case .sees: break
+        case .sees, .die, .comeBack, .load, .beReady: break
         }
     }
 
@@ -170,6 +178,9 @@ final class Runner {
             lastDeed = lab.loop.now
         case .stopSessions:
             lab.worker.mailbox?.address.send(.stopSessions)
+            lastDeed = lab.loop.now
+        case .reload(let change):
+            try lab.reload(change, line: step.line)
             lastDeed = lab.loop.now
         case .knowsUpstreams:
             let isKnown = lab.drive(until: end) {

@@ -25,6 +25,12 @@ struct Scenario {
         var isUp = true
         /// Whether Sluice has to ask what it is.
         var isDiscovered = false
+        /// Whether Sluice asks it again and again how it is, and it answers by itself.
+        var answersProbes = false
+        /// How many requests it may have at once; `nil`: what its kind takes.
+        var slots: Int?
+        /// The models it holds now, if it tells.
+        var loaded: [String]?
         /// Bytes of each write; 0 is all at once.
         var pieces = 0
 
@@ -43,6 +49,8 @@ struct Scenario {
         case upstream(Int, call: Int?, UpstreamStep)
         case server(ServerStep)
         case quiet(Duration)
+        /// The clock of queues and backends is put forward.
+        case time(Duration)
         case after([AfterCheck])
     }
 
@@ -103,6 +111,10 @@ enum UpstreamStep {
     /// One event in the dialect of the upstream.
     case event(String)
     case answer, end, close, reset, halfClose, stopReading, readOn
+    /// It is killed: nobody listens, and its connections break off. It listens again.
+    case die, comeBack
+    /// Probes are told that it loads its model, or that it is ready.
+    case load, beReady
     case says(String)
     case thinks(String)
     case finish(String)
@@ -130,10 +142,18 @@ enum UpstreamSight {
 /// What is done to the server itself.
 enum ServerStep {
     case drain, stopSessions
+    case reload(Reload)
     /// Discovery has found every upstream.
     case knowsUpstreams
     case holdsUnsent(atMost: Int)
     case holdsBodies(atMost: Int)
+}
+
+/// What is different when the configuration is read again.
+enum Reload {
+    case with(option: String, value: String)
+    case withUpstream(Int)
+    case withoutUpstream(Int)
 }
 
 /// What must hold when everything is over.

@@ -73,9 +73,18 @@ extension Scenario {
         } else if words.take("is not known yet") {
             upstream.isDiscovered = true
             upstream.kind = "auto"
+        } else if words.take("answers probes") {
+            upstream.answersProbes = true
         } else if words.take("is") {
             upstream.kind = try words.word()
             if words.take("and serves") { upstream.models = Self.list(words.remainder()[...]) }
+        } else if words.take("has loaded") {
+            upstream.loaded = Self.list(words.remainder()[...])
+        } else if words.take("has"), let slots = words.number() {
+            upstream.slots = slots
+            guard words.take("slots") || words.take("slot") else {
+                throw words.fail("it has \(slots) what?")
+            }
         } else if words.take("serves") {
             upstream.models = Self.list(words.remainder()[...])
         } else if words.take("refuses connections") {
@@ -119,16 +128,30 @@ extension Scenario {
             try words.expectEnd()
             return .quiet(duration)
         }
+        if words.take("time goes on by") {
+            let duration = try words.duration()
+            try words.expectEnd()
+            return .time(duration)
+        }
         if words.take("after") {
             return .after(try afterChecks(Words(line.joined, line: line.number)))
         }
         throw words.fail(
-            "a step begins with client, upstream, server, quiet, after, set, or is a title")
+            "a step begins with client, upstream, server, quiet, time, after, set, or is a title")
     }
 
     private func serverStep(_ words: inout Words) throws(ScenarioError) -> ServerStep {
         if words.take("drains") { return .drain }
         if words.take("stops sessions") { return .stopSessions }
+        if words.take("reloads with upstream"), let number = words.number() {
+            return .reload(.withUpstream(number))
+        }
+        if words.take("reloads without upstream"), let number = words.number() {
+            return .reload(.withoutUpstream(number))
+        }
+        if words.take("reloads with") {
+            return .reload(.with(option: try words.word(), value: words.remainder()))
+        }
         if words.take("knows its upstreams") { return .knowsUpstreams }
         if words.take("holds at most") {
             let size = try words.size()

@@ -9,6 +9,8 @@ final class ScriptedUpstream {
     let settings: Scenario.UpstreamSettings
     private let loop: Loop
     private(set) var door: Door?
+    /// Whether probes are told that it loads its model.
+    var isLoading = false
     /// The connections it has taken, in their order.
     private(set) var calls: [ScriptedCall] = []
     /// The one whose request a script has looked at last.
@@ -24,9 +26,48 @@ final class ScriptedUpstream {
             case .refusing: .refusing
             case .silent: .silent
             }
-        door = try Door(on: loop, manner) { [unowned self] wire in
+        try open(manner)
+    }
+
+    private func open(_ manner: Door.Manner, port: Int = 0) throws {
+        door = try Door(on: loop, manner, port: port) { [unowned self] wire in
             if readsNothing { wire.stopReading() }
-            calls.append(ScriptedCall(on: loop, wire, settings))
+            let call = ScriptedCall(on: loop, wire, settings)
+            calls.append(call)
+            guard settings.answersProbes else { return }
+            call.answersProbe = { [unowned self] in answer(to: $0) }
+            wire.hasRead = { [unowned call] in call.parse() }
+        }
+    }
+
+    /// Killed: nobody listens, and what was connected breaks off.
+    func die() {
+        door?.close()
+        for call in calls { call.wire.reset() }
+    }
+
+    func comeBack() throws { try open(.accepting, port: address?.port ?? 0) }
+
+    /// What it says to probes; `nil` if that is for the script.
+    private func answer(to request: ScriptedCall.Request) -> (status: Int, body: String)? {
+        guard request.method == "GET" else { return nil }
+        if isLoading {
+            return (503, #"{"error":{"message":"Loading model","type":"unavailable_error"}}"#)
+        }
+        let ids = settings.models
+        switch request.target {
+        case "/health": return (200, #"{"status":"ok"}"#)
+        case "/api/version": return (200, #"{"version":"0.33.0"}"#)
+        case "/v1/models":
+            return (200, #"{"data":[\#(ids.map { #"{"id":"\#($0)"}"# }.joined(separator: ","))]}"#)
+        case "/api/tags":
+            return (
+                200, #"{"models":[\#(ids.map { #"{"name":"\#($0)"}"# }.joined(separator: ","))]}"#
+            )
+        case "/api/ps":
+            let loaded = (settings.loaded ?? []).map { #"{"name":"\#($0)"}"# }
+            return (200, #"{"models":[\#(loaded.joined(separator: ","))]}"#)
+        default: return (404, "{}")
         }
     }
 
@@ -76,10 +117,18 @@ final class ScriptedCall {
     /// How many of them a script has looked at.
     var seenRequests = 0
     private var parsedBytes = 0
+    /// Answers what is asked by a probe; returns `nil` for the rest.
+    var answersProbe: (Request) -> (status: Int, body: String)? = { _ in nil }
 
     /// Takes out of what has come every request that is whole.
     func parse() {
-        while let request = next() { requests.append(request) }
+        while let request = next() {
+            guard let answer = answersProbe(request) else {
+                requests.append(request)
+                continue
+            }
+            reply(answer.status, [], Array(answer.body.utf8))
+        }
     }
 
     private func next() -> Request? {

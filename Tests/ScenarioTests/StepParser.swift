@@ -111,6 +111,8 @@ func upstreamStep(_ words: inout Words, _ more: [String]) throws(ScenarioError) 
     let plain: [(String, UpstreamStep)] = [
         ("answers", .answer), ("ends", .end), ("closes", .close), ("resets", .reset),
         ("half-closes", .halfClose), ("stops reading", .stopReading), ("reads on", .readOn),
+        ("dies", .die), ("comes back", .comeBack), ("begins to load", .load),
+        ("gets ready", .beReady),
     ]
     for (phrase, step) in plain where words.take(phrase) {
         try words.expectEnd()

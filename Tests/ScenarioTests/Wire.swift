@@ -29,6 +29,8 @@ final class Wire {
     private(set) var hasFailedToSend = false
     /// Hears of every read.
     var arrived: (Span<UInt8>) -> Void = { _ in }
+    /// Called after each of them.
+    var hasRead: () -> Void = {}
 
     private let loop: Loop
     private var socket: Socket?
@@ -143,6 +145,7 @@ final class Wire {
                 allowance = left - count
                 if left == count { reading?.stop() }
             }
+            hasRead()
         case .wouldBlock, .wantsRead, nil: return
         case .ended: ended(.closed)
         case .failed: ended(.reset)
@@ -197,9 +200,14 @@ final class Door {
 
     enum Manner { case accepting, refusing, silent }
 
-    init(on loop: Loop, _ manner: Manner, accepted: @escaping (Wire) -> Void) throws {
-        let any = try SocketAddress.resolve(host: "127.0.0.1", port: 0, toListen: true)[0]
+    /// Opens it at a port, or at one that is free.
+    init(
+        on loop: Loop, _ manner: Manner, port: Int = 0, accepted: @escaping (Wire) -> Void
+    ) throws {
+        let any = try SocketAddress.resolve(host: "127.0.0.1", port: port, toListen: true)[0]
         let made = try Socket(for: any)
+        // The connections of the one before may not be forgotten yet.
+        made.setOption(SOL_SOCKET, SO_REUSEADDR, 1)
         let descriptor = made.descriptor
         _ = unsafe any.withSystemAddress { unsafe bind(descriptor, $0, $1) }
         address = made.localAddress()

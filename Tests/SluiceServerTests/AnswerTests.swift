@@ -10,15 +10,15 @@ import Testing
 @Suite struct AnswerFields {
     @Test func ofAStream() {
         #expect(
-            lines(Answers.streamFields("r1", backend: "gpu", ignored: [])) == [
+            lines(Answers.streamFields("r1")) == [
                 "Content-Type: text/event-stream; charset=utf-8", "Cache-Control: no-cache",
-                "X-Accel-Buffering: no", "x-request-id: r1", "x-sluice-backend: gpu",
+                "X-Accel-Buffering: no", "x-request-id: r1",
             ])
     }
 
     @Test func nameWhatCouldNotBeHonoured() {
-        let fields = lines(Answers.streamFields("r1", backend: "box", ignored: ["user", "seed"]))
-        #expect(fields.suffix(2) == ["x-sluice-backend: box", "x-sluice-ignored: user,seed"])
+        let fields = lines(Answers.backendFields("box", ["user", "seed"]))
+        #expect(fields == ["x-sluice-backend: box", "x-sluice-ignored: user,seed"])
         #expect(lines(Answers.backendFields("box", [])) == ["x-sluice-backend: box"])
     }
 
@@ -94,11 +94,7 @@ import Testing
 
     @Test(arguments: [502, 503])
     func anUpstreamThatCannotNowIsNotTheLast(_ status: Int) {
-        for another in [true, false] {
-            #expect(
-                Fact.answered(status: status, error(status), another: another)
-                    == .attemptFailed(.upstreamFailed, another: another))
-        }
+        #expect(Fact.answered(status: status, error(status)) == .attemptFailed(.upstreamFailed))
     }
 
     /// A 504 and most 500s become 502 for the client, but the work they cost is not done again
@@ -106,7 +102,7 @@ import Testing
     @Test(arguments: [500, 501, 504, 507, 599])
     func anUpstreamThatFailedIsTheLast(_ status: Int) {
         #expect(
-            Fact.answered(status: status, error(502), another: true)
+            Fact.answered(status: status, error(502))
                 == .upstreamFailed(.upstreamFailed))
     }
 
@@ -115,20 +111,20 @@ import Testing
         // Of a refused key the client is told 502, as it is not its own.
         let told = status == 401 || status == 403 ? 502 : status
         #expect(
-            Fact.answered(status: status, error(told), another: true)
+            Fact.answered(status: status, error(told))
                 == .upstreamFailed(.upstreamRefused))
     }
 
     @Test func a500ThatIsTheClientsFaultIsARefusal() {
         #expect(
-            Fact.answered(status: 500, error(400), another: true)
+            Fact.answered(status: 500, error(400))
                 == .upstreamFailed(.upstreamRefused))
     }
 
     @Test(arguments: [201, 204, 206, 301, 304])
     func aStatusThatIsNoAnswerToAChatBreaksTheProtocol(_ status: Int) {
         #expect(
-            Fact.answered(status: status, APIError(.upstreamProtocol, "?"), another: true)
+            Fact.answered(status: status, APIError(.upstreamProtocol, "?"))
                 == .upstreamFailed(.upstreamProtocol))
     }
 

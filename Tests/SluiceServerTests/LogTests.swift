@@ -48,7 +48,7 @@ import Testing
         let configuration = try configuration(backends: [name, path])
         let (report, isFine) = checkBackends(configuration)
         #expect(!isFine)
-        #expect(report.contains("gpu0: \(name): not there: the host name gpu.invalid is not known"))
+        #expect(report.contains("gpu0: \(name): not there: its host name is not known"))
         #expect(report.contains("gpu1: \(path): not there: "))
     }
 

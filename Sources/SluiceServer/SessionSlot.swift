@@ -1,0 +1,181 @@
+// A session and the front desk: asks for a slot, gives it back, and tells the client that it waits.
+
+internal import Chat
+internal import Configuration
+internal import EventLoop
+internal import HTTPTransport
+internal import Relay
+internal import Routing
+
+/// How a session stands with the front desk.
+enum Slot {
+    /// It has nothing and wants nothing.
+    case none
+    /// It waits.
+    case waiting
+    /// It has one.
+    case taken
+}
+
+extension ChatSession {
+    // MARK: - Asking
+
+    func askForSlot() {
+        slot = .waiting
+        worker.tell(.request(ticket), about: ticket.id)
+    }
+
+    /// After an attempt that failed before the client had anything of it.
+    func askAgain(_ ending: Ending) {
+        attemptEnding = ending
+        guard slot == .taken, let attemptFailure else { return happened(.refused(ending)) }
+        slot = .waiting
+        if attemptFailure == .loading { waitForLoading() }
+        worker.tell(.failed(FailedAttempt(id: ticket.id, attemptFailure)), about: ticket.id)
+    }
+
+    /// Gives the slot back, as soon as the upstream is done with: how long the client takes for the
+    /// rest is no matter of the backend's.
+    func giveSlotBack(_ fact: HealthFact?, isCancelled: Bool = false) {
+        guard slot == .taken else { return }
+        slot = .none
+        let release = Release(id: ticket.id, fact: fact, isCancelled: isCancelled)
+        worker.tell(.release(release), about: ticket.id)
+    }
+
+    /// The session ends: the desk forgets it, wherever it stands.
+    func leaveDesk() {
+        giveSlotBack(nil, isCancelled: true)
+        guard slot == .waiting else { return }
+        slot = .none
+        worker.tell(.cancel(ticket.id), about: ticket.id)
+    }
+
+    /// The backends have changed.
+    func reroute() {
+        guard slot == .waiting, plan.refresh(worker.fleet) else { return }
+        worker.tell(.reroute(ticket.id, plan.places), about: ticket.id)
+    }
+
+    // MARK: - Hearing
+
+    func hear(_ news: DeskNews) {
+        switch news {
+        case .granted(let grant): granted(grant)
+        case .queued(_, let position, let isLoading):
+            if isLoading { waitForLoading() }
+            if owesComment, slot == .waiting { sendComment(": queued \(position)\n\n") }
+            owesComment = false
+        case .refused(_, let refusal):
+            guard slot == .waiting else { return }
+            slot = .none
+            failure = worker.error(for: refusal, clientModel: plan.model)
+            happened(.refused(refusal.ending))
+        case .givenUp:
+            guard slot == .waiting else { return }
+            slot = .none
+            happened(.refused(attemptEnding))
+        case .hangs:
+            guard slot == .taken else { return }
+            failure = worker.error(for: .firstTokenTimeout, candidate.backend)
+            attemptFailure = .cured
+            happened(.attemptFailed(.firstTokenTimeout))
+        case .description: break
+        }
+    }
+
+    private func granted(_ grant: Grant) {
+        guard slot == .waiting else { return }
+        slot = .taken
+        guard let granted = plan.candidates.first(where: { $0.place == grant.place }) else {
+            // The backends changed while the grant was on its way: its place is no more.
+            (attemptFailure, attemptEnding) = (.refused, .upstreamUnreachable)
+            return happened(.refused(.upstreamUnreachable))
+        }
+        candidate = granted
+        happened(.admitted)
+    }
+
+    /// A model that loads is waited for by a clock of its own, which the admission keeps.
+    private func waitForLoading() {
+        let wait = worker.configuration.timeouts.loadWait.wholeNanoseconds
+        guard let queue = deadlines.settings.queue, queue < wait else { return }
+        deadlines.settings.queue = wait
+        armTimer()
+    }
+
+    // MARK: - The client
+
+    /// Who answers, once that is known.
+    var backendFields: [Reply.HeaderLine] {
+        guard slot == .taken || record.firstTokenMilliseconds != nil else { return [] }
+        return Answers.backendFields(candidate.backend.name, candidate.upstream.ignored)
+    }
+
+    /// Fills a silence. Who waits is told how many go before it.
+    func comment() {
+        guard slot == .waiting else { return sendComment(": keep-alive\n\n") }
+        owesComment = true
+        worker.tell(.position(ticket.id), about: ticket.id)
+    }
+
+    private func sendComment(_ text: StaticString) {
+        worker.events.bytes.append(text)
+        exchange.write(&worker.events.bytes)
+        worker.events.reset()
+    }
+
+    private func sendComment(_ text: String) {
+        worker.events.bytes.append(contentsOf: text.utf8)
+        exchange.write(&worker.events.bytes)
+        worker.events.reset()
+    }
+}
+
+extension AttemptFailure {
+    /// What a call that brought no answer means.
+    init(_ failure: CallFailure) {
+        switch failure {
+        case .unreachable: self = failure.isConnectTimeout ? .connectTimedOut : .refused
+        case .closedBeforeAnswer, .closedEarly: self = .broken
+        case .malformed: self = .final
+        }
+    }
+}
+
+extension CallFailure {
+    /// The system gave up a connection that nobody answered.
+    var isConnectTimeout: Bool {
+        if case .unreachable(.failed(_, _, let number)) = self {
+            number == connectTimedOut
+        } else {
+            false
+        }
+    }
+}
+
+extension Worker {
+    /// What the client of a request that gets no slot is told.
+    func error(for refusal: Refusal, clientModel: String) -> APIError {
+        var error: APIError
+        let seconds: Int
+        switch refusal {
+        case .queueFull(let retryAfterSeconds):
+            error = APIError(
+                .queueFull,
+                "As many requests wait for the model '\(clientModel)' as may (limits.queue). Try again later."
+            )
+            seconds = retryAfterSeconds
+        case .noBackend(let retryAfterSeconds):
+            error = noBackend(for: clientModel)
+            seconds = retryAfterSeconds
+        case .modelLoading(let retryAfterSeconds):
+            error = APIError(
+                .modelLoading,
+                "The model '\(clientModel)' is still being loaded. Try again later.")
+            seconds = retryAfterSeconds
+        }
+        error.retryAfterSeconds = seconds
+        return error
+    }
+}
