@@ -124,15 +124,6 @@ final class ChatSession {
         askForSlot()
     }
 
-    /// Ends the session from outside: shutdown, an operator.
-    func stop(_ ending: Ending, _ error: APIError) {
-        failure = error
-        happened(.stopped(ending))
-    }
-
-    /// Ends the session because its connection is about to be dropped.
-    func cutOff(_ ending: Ending) { happened(.cutOff(ending)) }
-
     // MARK: - Turns
 
     /// Tells the machine what happened, then carries out its orders.
@@ -500,14 +491,4 @@ extension ChatSession: CallObserver {
             happened(.upstreamFailed(.upstreamProtocol))
         }
     }
-}
-
-// MARK: - The client
-
-extension ChatSession: ExchangeObserver {
-    func clientLeft() { happened(.clientLeft) }
-    func clientStalled() { happened(.clientStalled) }
-    func clientBlocked() { happened(.clientBlocked) }
-    func clientDrained() { happened(.clientDrained) }
-    func replyDelivered() { happened(.replyDelivered) }
 }
