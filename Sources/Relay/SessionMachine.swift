@@ -186,7 +186,8 @@ public struct SessionMachine: Hashable, Sendable {
         case .cutOff(let reason): return end(ending == .completed ? reason : ending)
         // The upstream is gone, and what it said is said.
         case .admitted, .refused, .upstreamConnected, .firstEvent, .answerCompleted,
-            .attemptFailed, .upstreamFailed, .deadlinePassed, .headGracePassed, .clientBlocked, .clientDrained,
+            .attemptFailed, .upstreamFailed, .deadlinePassed, .headGracePassed, .clientBlocked,
+            .clientDrained,
             .stopped:
             return []
         }

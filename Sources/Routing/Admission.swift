@@ -182,7 +182,9 @@ public struct Admission: Sendable {
     /// Whether a request waits because none of its backends can serve now: what is not down is
     /// loading.
     public func isStalled(_ id: UInt64) -> Bool {
-        guard case .waiting(let seat)? = locations[id], let waiter = room[seat] else { return false }
+        guard case .waiting(let seat)? = locations[id], let waiter = room[seat] else {
+            return false
+        }
         return pools[waiter.pool].stall != nil
     }
 

@@ -83,7 +83,9 @@ extension Probe {
         case 503: return "is still loading its model"
         default: return "answered the question for its models with \(status)"
         }
-        guard let json else { return "answered the question for its models with something not JSON" }
+        guard let json else {
+            return "answered the question for its models with something not JSON"
+        }
         let isOllama = found.kind == .ollama
         let list = (isOllama ? json["models"] : json["data"])?.elements ?? []
         found.models = list.compactMap { entry in

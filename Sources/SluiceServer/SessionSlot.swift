@@ -146,7 +146,9 @@ extension AttemptFailure {
 extension CallFailure {
     /// The system gave up a connection that nobody answered.
     var isConnectTimeout: Bool {
-        if case .unreachable(.failed(_, _, let number)) = self { number == connectTimedOut } else {
+        if case .unreachable(.failed(_, _, let number)) = self {
+            number == connectTimedOut
+        } else {
             false
         }
     }

@@ -61,7 +61,9 @@ final class ScriptedUpstream {
         case "/v1/models":
             return (200, #"{"data":[\#(ids.map { #"{"id":"\#($0)"}"# }.joined(separator: ","))]}"#)
         case "/api/tags":
-            return (200, #"{"models":[\#(ids.map { #"{"name":"\#($0)"}"# }.joined(separator: ","))]}"#)
+            return (
+                200, #"{"models":[\#(ids.map { #"{"name":"\#($0)"}"# }.joined(separator: ","))]}"#
+            )
         case "/api/ps":
             let loaded = (settings.loaded ?? []).map { #"{"name":"\#($0)"}"# }
             return (200, #"{"models":[\#(loaded.joined(separator: ","))]}"#)
