@@ -25,9 +25,9 @@ package struct UsageTally: Sendable {
     /// Takes a `usage` value; anything but an object with counts is ignored.
     package mutating func note(usage: JSONText) {
         // Some servers put zeros or nulls into every chunk; the last real figure counts.
-        guard let prompt = usage["prompt_tokens"]?.int else { return }
+        guard let prompt = usage["prompt_tokens"]?.tokenCount else { return }
         promptTokens = prompt
-        completionTokens = usage["completion_tokens"]?.int ?? 0
+        completionTokens = usage["completion_tokens"]?.tokenCount ?? 0
         object = Array(usage.bytes)
     }
 
@@ -47,7 +47,7 @@ package struct UsageTally: Sendable {
     /// Takes llama-server's `timings` of a chunk that ends a choice, or of the usage chunk after
     /// it.
     package mutating func note(closingTimings: JSONText, inFinishChunk: Bool) {
-        guard let predicted = closingTimings["predicted_n"]?.int else { return }
+        guard let predicted = closingTimings["predicted_n"]?.tokenCount else { return }
         if inFinishChunk {
             finishChunks.sum += predicted
             finishChunks.choices += 1
@@ -56,8 +56,9 @@ package struct UsageTally: Sendable {
             usageChunks.choices += 1
         }
         // A server that was not asked for usage, or has none, still tells by its timings.
-        guard promptTokens == nil, let prompt = closingTimings["prompt_n"]?.int else { return }
-        let cached = closingTimings["cache_n"]?.int
+        guard promptTokens == nil, let prompt = closingTimings["prompt_n"]?.tokenCount
+        else { return }
+        let cached = closingTimings["cache_n"]?.tokenCount
         note(prompt: prompt + (cached ?? 0), completion: predicted, cached: cached)
     }
 
@@ -74,11 +75,13 @@ package struct UsageTally: Sendable {
     package func usageObject() -> [UInt8]? {
         guard let counts, let reported = try? JSONText(object) else { return nil }
         let total = counts.prompt + counts.completion
-        if reported["completion_tokens"]?.int == counts.completion,
-            reported["total_tokens"]?.int == total
-        {
-            return object
-        }
+        let figures = [
+            ("prompt_tokens", counts.prompt), ("completion_tokens", counts.completion),
+            ("total_tokens", total),
+        ]
+        // `5.0` is the same figure, but no integer to a client that reads strictly.
+        let isRight = figures.allSatisfy { reported[$0.0]?.description == String($0.1) }
+        if isRight { return object }
         var usage: [UInt8] = []
         usage.appendUsage(prompt: counts.prompt, completion: counts.completion)
         usage.removeLast()
@@ -92,6 +95,15 @@ package struct UsageTally: Sendable {
         }
         usage.append(UInt8(ascii: "}"))
         return usage
+    }
+}
+
+extension JSONText {
+    /// The number as a count of tokens. What no model could have counted is as good as missing, and
+    /// sums of what is left cannot overflow.
+    package var tokenCount: Int? {
+        guard let int, 0..<(1 << 48) ~= int else { return nil }
+        return int
     }
 }
 

@@ -22,10 +22,23 @@ public struct StreamDecoder: Sendable {
     private var openAI: OpenAIStream
     private var ollama: OllamaStream
     private let dialect: UpstreamDialect
+    /// What an OpenAI-compatible upstream's body is.
+    private var form = BodyForm.undecided
+    private let eventLimit: Int
+
+    private enum BodyForm: Sendable {
+        /// Only white space has come.
+        case undecided
+        /// What was asked for.
+        case events
+        /// One JSON object instead.
+        case whole(OpenAIWholeAnswer)
+    }
 
     /// Makes a decoder for one answer. A frame of more than `eventLimit` bytes is refused.
     public init(_ dialect: UpstreamDialect, _ options: StreamOptions, eventLimit: Int) {
         self.dialect = dialect
+        self.eventLimit = eventLimit
         events = SSEDecoder(limit: eventLimit)
         records = LineSplitter(limit: eventLimit)
         openAI = OpenAIStream(options)
@@ -60,7 +73,12 @@ public struct StreamDecoder: Sendable {
         guard !isDone else { return }
         do throws(DialectError) {
             switch dialect {
-            case .openAI: try openAI.feed(bytes, through: &events, into: &sink)
+            case .openAI:
+                if case .events = form {
+                    try openAI.feed(bytes, through: &events, into: &sink)
+                } else {
+                    try feedBeginning(bytes, &sink)
+                }
             case .ollama: try ollama.feed(bytes, through: &records, into: &sink)
             }
         } catch {
@@ -75,6 +93,9 @@ public struct StreamDecoder: Sendable {
         do throws(DialectError) {
             switch dialect {
             case .openAI:
+                if case .whole(let answer) = form {
+                    return try finish(answer, &sink)
+                }
                 try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
@@ -93,6 +114,35 @@ public struct StreamDecoder: Sendable {
         case .openAI: openAI.writer
         case .ollama: ollama.writer
         }
+    }
+
+    /// Takes bytes as long as the body may be, or is, one JSON object.
+    private mutating func feedBeginning(
+        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        var start = 0
+        if case .undecided = form {
+            guard let brace = OpenAIWholeAnswer.start(in: bytes) else {
+                if !OpenAIWholeAnswer.isUndecided(bytes) { form = .events }
+                return try openAI.feed(bytes, through: &events, into: &sink)
+            }
+            start = brace
+            form = .whole(OpenAIWholeAnswer(limit: eventLimit))
+        }
+        guard case .whole(var answer) = form else { return }
+        // Emptied first, so that the bytes grow in place.
+        form = .undecided
+        defer { form = .whole(answer) }
+        try answer.take(bytes.extracting(start..<bytes.count))
+        if answer.isClosed { try openAI.take(answer, into: &sink) }
+    }
+
+    private mutating func finish(
+        _ answer: OpenAIWholeAnswer, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        // A closed one was taken as soon as it was.
+        guard !answer.isClosed else { return try openAI.finish(into: &sink) }
+        throw .endedEarly
     }
 
     /// A fault after the end of the answer is none: the end is written, and the rest ignored.

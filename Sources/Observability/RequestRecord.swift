@@ -26,6 +26,10 @@ public struct RequestRecord: Sendable {
     public var promptTokens: Int?
     /// See `promptTokens`.
     public var completionTokens: Int?
+    /// Events of the answer. Where the upstream has not counted, they stand for its tokens.
+    public var events = 0
+    /// The place of the key whose limits it counts against until it ends. Not logged.
+    public var admittedKey: Int?
     /// Milliseconds until a slot was free.
     public var queueMilliseconds: Int?
     /// Milliseconds until the upstream had accepted the connection.
@@ -45,6 +49,14 @@ public struct RequestRecord: Sendable {
         self.path = path
         self.ending = ending
         self.totalMilliseconds = totalMilliseconds
+    }
+
+    /// Tokens that its key is charged with. An answer that was broken off says no usage: then it is
+    /// what had come of it, and the prompt is not counted.
+    public var tokens: Int {
+        let (input, output) = (max(0, promptTokens ?? 0), max(0, completionTokens ?? events))
+        let (sum, isTooMuch) = input.addingReportingOverflow(output)
+        return isTooMuch ? .max : sum
     }
 
     /// Tokens of the answer per second, from its first event to its end.

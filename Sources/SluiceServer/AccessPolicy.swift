@@ -50,12 +50,14 @@ extension Caller {
 /// Keys, names for this machine, and which web pages may call.
 struct AccessPolicy: Sendable {
     private let keys: [KeySettings]
+    private let ring: KeyRing
     private let origins: [String]
     private let hosts: HostRule
 
     /// The policy of `configuration` on a machine that calls itself `ownHostName`.
     init(_ configuration: Configuration, ownHostName: String?) {
         keys = configuration.keys
+        ring = KeyRing(configuration.keys)
         origins = configuration.corsOrigins.map { $0.lowercased() }
         hosts = HostRule(configuration, ownHostName: ownHostName)
     }
@@ -79,38 +81,24 @@ struct AccessPolicy: Sendable {
             return APIError(
                 .invalidAPIKey, "A key is required: send it as 'Authorization: Bearer KEY'.")
         }
-        return key(equalTo: offered) == nil
+        return ring.find(Array(offered.utf8)) == nil
             ? APIError(.invalidAPIKey, "The key is not known here.") : nil
     }
 
-    /// The key that a request is made with; `nil` without one, or with one that is not known.
-    func key(of caller: Caller) -> KeySettings? { caller.offeredKey.flatMap(key(equalTo:)) }
-
-    /// Whether the caller may use, and know of, a model.
-    func allows(model: String, for caller: Caller) -> Bool {
-        keys.isEmpty || key(of: caller)?.allows(model: model) ?? false
+    /// The place of the key that a request is made with; `nil` without one, or with one that is
+    /// not known.
+    func key(of caller: Caller) -> Int? {
+        ring.isEmpty ? nil : caller.offeredKey.flatMap { ring.find(Array($0.utf8)) }
     }
 
-    /// See `allows(model:for:)`.
-    func allows(model: String, for exchange: Exchange) -> Bool {
-        keys.isEmpty || allows(model: model, for: Caller(exchange))
+    /// What is set for a key; `nil` if it is none any more.
+    func settings(ofKey key: Int) -> KeySettings? {
+        keys.indices.contains(key) ? keys[key] : nil
     }
 
-    /// Compares with every key, each in a time that depends on the offered key's length alone.
-    private func key(equalTo offered: String) -> KeySettings? {
-        var found: KeySettings?
-        for key in keys where Self.isEqual(Array(key.key.text.utf8), Array(offered.utf8)) {
-            found = key
-        }
-        return found
-    }
-
-    private static func isEqual(_ key: [UInt8], _ offered: [UInt8]) -> Bool {
-        var difference = key.count ^ offered.count
-        for i in offered.indices {
-            difference |= Int(offered[i] ^ (key.isEmpty ? 0 : key[i % key.count]))
-        }
-        return difference == 0 && !key.isEmpty
+    /// Whether the holder of a key may use, and know of, a model. Without any keys, everybody may.
+    func allows(model: String, for key: Int?) -> Bool {
+        keys.isEmpty || key.map { keys[$0].allows(model: model) } ?? false
     }
 
     // MARK: - Browsers

@@ -65,19 +65,19 @@ extension Worker {
     private func routes(
         for model: String?, _ incoming: IncomingRequest
     ) throws(APIError) -> [Route] {
-        if let model, !access.allows(model: model, for: incoming.exchange) {
+        if let model, !access.allows(model: model, for: incoming.key) {
             throw .modelNotFound(model, nearest: [])
         }
         switch fleet.routes.resolve(model, includingDown: true) {
         case .routes(let routes):
             // The default model, too, must be one that the caller may use.
-            guard access.allows(model: routes[0].clientModel, for: incoming.exchange) else {
+            guard access.allows(model: routes[0].clientModel, for: incoming.key) else {
                 throw .missingField("model")
             }
             return routes
         case .unknownModel(let name, let nearest):
             throw .modelNotFound(
-                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.exchange) })
+                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.key) })
         case .noModelNamed:
             throw APIError(
                 .missingField,

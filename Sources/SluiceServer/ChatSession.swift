@@ -69,6 +69,7 @@ final class ChatSession {
     private var timerFires: Instant?
     private let began: Instant
     private var dispatched: Instant?
+    private var pace = TokenPace()
     private(set) var record: RequestRecord
 
     init(
@@ -83,7 +84,7 @@ final class ChatSession {
         self.plan = plan
         ticket = Ticket(
             id: worker.desk.ids.next(), plan, weight: form.choiceCount,
-            key: worker.access.key(of: Caller(incoming.exchange)),
+            key: incoming.key.flatMap { worker.access.settings(ofKey: $0) },
             priority: try incoming.exchange.priority())
         identity = incoming.identity
         began = incoming.began
@@ -141,6 +142,7 @@ final class ChatSession {
             askAgain(ending)
         case .pauseUpstream:
             call?.pause()
+            pace.interrupt()
             enter(.paused)
         case .resumeUpstream:
             call?.resume()
@@ -276,6 +278,7 @@ final class ChatSession {
     private func noteFirstEvent() {
         guard record.firstTokenMilliseconds == nil, let dispatched else { return }
         record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        pace = worker.answerBegan(record, dispatched: dispatched)
         happened(.firstEvent)
         enter(.streaming)
     }
@@ -331,6 +334,7 @@ final class ChatSession {
         leaveDesk()
         exchange.observer = nil
         record.ending = ending
+        record.events = decoder.dataEvents
         record.promptTokens = decoder.usage?.promptTokens
         record.completionTokens = decoder.usage?.completionTokens
         record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
@@ -412,7 +416,10 @@ extension ChatSession: CallObserver {
             return fail(error)
         }
         if decoder.dataEvents != eventsBefore {
-            deadlines.eventArrived(now: worker.loop.now.nanoseconds)
+            let now = worker.loop.now.nanoseconds
+            deadlines.eventArrived(now: now)
+            worker.meter.metrics.eventsArrived(
+                decoder.dataEvents - eventsBefore, &pace, now: now)
             if eventsBefore == 0 { noteFirstEvent() }
         }
         if decoder.isDone {

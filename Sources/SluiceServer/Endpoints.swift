@@ -18,6 +18,7 @@ enum Endpoint: Equatable {
     case health
     case ready
     case about
+    case metrics
 
     /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a
     /// trailing slash is not.
@@ -26,6 +27,7 @@ enum Endpoint: Equatable {
         case "/": self = .about
         case "/health": self = .health
         case "/ready": self = .ready
+        case "/metrics": self = .metrics
         case "/v1/chat/completions", "/chat/completions": self = .chatCompletions
         case "/v1/completions", "/completions": self = .completions
         case "/v1/embeddings", "/embeddings": self = .embeddings
@@ -47,7 +49,7 @@ enum Endpoint: Equatable {
     var methods: [Method] {
         switch self {
         case .chatCompletions, .completions, .embeddings: [.post]
-        case .models, .model, .backends, .health, .ready, .about: [.get, .head]
+        case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
         }
     }
 }
@@ -107,7 +109,9 @@ extension Worker {
                     "\(incoming.path) does not take \(method.rawValue), but \(allowed)."),
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
-        answer(incoming, at: endpoint)
+        // What is posted goes to a model: that is what the limits of keys are for.
+        guard endpoint.methods.contains(.post) else { return answer(incoming, at: endpoint) }
+        withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 
     private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
@@ -118,6 +122,7 @@ extension Worker {
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .backends: respondWithBackends(incoming)
+        case .metrics: respondWithMetrics(incoming)
         case .health: respondJSON(incoming, 200, #"{"status":"ok"}"#)
         case .ready:
             let isReady = !isDraining && fleet.backends.contains(where: \.isUp)
@@ -158,7 +163,7 @@ extension Worker {
 
     private func respondWithModels(_ incoming: IncomingRequest) {
         var json: [UInt8] = Array(#"{"object":"list","data":["#.utf8)
-        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.exchange) }
+        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.key) }
         for (position, model) in models.enumerated() {
             if position > 0 { json.append(UInt8(ascii: ",")) }
             append(model, to: &json)
@@ -168,7 +173,7 @@ extension Worker {
     }
 
     private func respondWithModel(_ incoming: IncomingRequest, _ id: String) {
-        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.exchange) }
+        let models = fleet.routes.listing { access.allows(model: $0, for: incoming.key) }
         let found = models.first { $0.id == id } ?? models.first { $0.id == id + ":latest" }
         guard let found else {
             return refuse(
@@ -182,7 +187,7 @@ extension Worker {
     /// Names that look like `id`, of those the caller may know of.
     func nearestModels(_ id: String, _ incoming: IncomingRequest) -> [String] {
         guard case .unknownModel(_, let nearest) = fleet.routes.resolve(id) else { return [] }
-        return nearest.filter { access.allows(model: $0, for: incoming.exchange) }
+        return nearest.filter { access.allows(model: $0, for: incoming.key) }
     }
 
     /// OpenAI's model object. `created` must be there; 0 where no backend tells.

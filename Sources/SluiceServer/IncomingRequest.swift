@@ -11,6 +11,8 @@ struct IncomingRequest {
     let began: Instant
     /// The path without the query.
     let path: String
+    /// The place of its key in the configuration; `nil` without keys.
+    var key: Int?
     /// The log line, begun.
     var record: RequestRecord
 

@@ -4,6 +4,7 @@ public import Configuration
 internal import EventLoop
 internal import Glibc
 internal import HTTPTransport
+internal import Observability
 internal import Synchronization
 
 /// Why the server could not start.
@@ -34,6 +35,9 @@ public final class Server {
     private var hasGreeted = false
     private var known: [BackendState] = []
     private var addresses: [SocketAddress] = []
+    private let manager = ServiceManager()
+    /// Sockets of the service manager's; then `listen` means nothing.
+    private var sockets: [InheritedSocket] = []
 
     private enum Report: Sendable {
         case ready(Int, Mailbox<WorkerMessage>.Address)
@@ -61,13 +65,20 @@ public final class Server {
     /// Runs until a signal ends it. Throws if it cannot begin.
     public func run() throws(StartError) {
         raiseDescriptorLimit()
+        _ = ProcessFigures.start
         reports = Mailbox(on: loop) { [unowned self] in take($0) }
+        try takeSockets()
         try startLeader()
         try startFollowers()
         watchSignals()
+        if followers.isEmpty { manager.isReady(on: loop) }
+        guard let leader else { return }
         desk?.start()
         loop.run()
         for follower in followers { follower.thread.join() }
+        // The last of their mail.
+        loop.runReady()
+        leader.ledger?.close(log)
     }
 
     // MARK: - Workers
@@ -77,11 +88,15 @@ public final class Server {
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
         openDesk(worker)
+        if !configuration.keys.isEmpty {
+            worker.ledger = try KeyLedger(configuration, on: loop, log: log)
+        }
         do throws(TLSError) {
             try worker.loadCertificate()
         } catch {
             throw StartError(message: "tls: \(error.message)")
         }
+        if !sockets.isEmpty { return try listenOnSockets(worker) }
         for address in configuration.listen {
             do throws(SocketError) {
                 for candidate in try Self.socketAddresses(of: address) {
@@ -103,6 +118,31 @@ public final class Server {
         deskMail = Mailbox(on: loop) { [unowned desk] in desk.take($0) }
     }
 
+    /// The sockets decide who can reach us, so the rules on keys and names hold for them.
+    private func takeSockets() throws(StartError) {
+        sockets = try ServiceManager.sockets()
+        guard !sockets.isEmpty else { return }
+        configuration.listen = sockets.compactMap {
+            // It is an address, so it can be read; a family without one is refused below.
+            try? ListenAddress($0.address.description)
+        }
+        guard configuration.listen.count == sockets.count else {
+            throw StartError(message: "a socket of the service manager's is neither TCP nor Unix")
+        }
+        if let fault = configuration.exposureFault() {
+            throw StartError(message: "\(fault.message)")
+        }
+    }
+
+    private func listenOnSockets(_ worker: Worker) throws(StartError) {
+        addresses = sockets.map(\.address)
+        do throws(SocketError) {
+            for socket in sockets { try worker.listen(on: socket) }
+        } catch {
+            throw StartError(message: error.message)
+        }
+    }
+
     private static func advice(_ error: SocketError) -> String {
         guard case .addressInUse = error else { return error.message }
         return error.message + ". Stop it, or choose another address with --listen HOST:PORT."
@@ -111,10 +151,11 @@ public final class Server {
     private func startFollowers() throws(StartError) {
         guard let reports = reports?.address, let desk = deskMail?.address else { return }
         for number in 1..<max(1, configuration.workers) {
-            let (configuration, addresses, log) = (configuration, addresses, log)
+            let (configuration, log) = (configuration, log)
+            let places = (addresses, sockets)
             let seed = Self.seed()
             let thread = Thread {
-                Self.follow(number, configuration, addresses, (seed, log), (reports, desk))
+                Self.follow(number, configuration, places, (seed, log), (reports, desk))
             }
             guard let thread else { throw StartError(message: "the system has no more threads") }
             followers.append(Follower(thread: thread))
@@ -123,7 +164,8 @@ public final class Server {
 
     /// The life of a worker's thread.
     private static func follow(
-        _ number: Int, _ configuration: Configuration, _ addresses: [SocketAddress],
+        _ number: Int, _ configuration: Configuration,
+        _ places: (addresses: [SocketAddress], sockets: [InheritedSocket]),
         _ shared: (seed: UInt64, log: Log),
         _ leader: (reports: Mailbox<Report>.Address, desk: Mailbox<DeskMessage>.Address)
     ) {
@@ -138,7 +180,10 @@ public final class Server {
             return reports.send(.failed(error.message))
         }
         do throws(SocketError) {
-            for address in addresses { try worker.listen(on: address) }
+            for socket in places.sockets { try worker.listen(on: socket) }
+            if places.sockets.isEmpty {
+                for address in places.addresses { try worker.listen(on: address) }
+            }
         } catch {
             return reports.send(.failed(error.message))
         }
@@ -156,11 +201,20 @@ public final class Server {
             mailbox.send(.configuration(configuration))
             mailbox.send(.fleet(Fleet(configuration, known)))
             if isDraining { mailbox.send(.drain) }
+            introduceWorkers()
         case .failed(let message):
             log.write(.error, "a worker could not start: \(message)")
             workerClosed()
         case .ended: workerClosed()
         }
+    }
+
+    /// Tells the workers of each other, once all of them are there.
+    private func introduceWorkers() {
+        let others = followers.compactMap(\.mailbox)
+        guard let first = leader?.mailbox?.address, others.count == followers.count else { return }
+        tellAll(.talk(.colleagues([first] + others)))
+        manager.isReady(on: loop)
     }
 
     private var closedWorkers = 0
@@ -180,6 +234,8 @@ public final class Server {
     private func found(_ backends: [BackendState], isComplete: Bool) {
         let before = known
         known = backends
+        manager.hasStatus(
+            "\(backends.count(where: \.isUp)) of \(backends.count) backends up")
         tellAll(.fleet(Fleet(configuration, backends)))
         guard hasGreeted else {
             // Whoever starts Sluice is told once, when there is something to tell.
@@ -223,7 +279,13 @@ public final class Server {
     private func reload() {
         let plan: ReloadPlan
         do throws(ReloadError) {
-            plan = try ReloadPlan(from: configuration, to: try readAgain())
+            var read = try readAgain()
+            // These are the service manager's to say.
+            if !sockets.isEmpty { read.listen = configuration.listen }
+            plan = try ReloadPlan(
+                from: configuration, to: read,
+                places: leader?.ledger?.names ?? configuration.keys.map(\.name))
+            try takeKeys(plan.next)
         } catch {
             for line in error.lines { log.write(.error, "not reloaded: \(line)") }
             return
@@ -236,9 +298,21 @@ public final class Server {
         log.write(.info, "reloaded: \(plan.summary ?? "nothing has changed")")
     }
 
+    /// The keys are counted before any worker lets them in.
+    private func takeKeys(_ next: Configuration) throws(ReloadError) {
+        guard let leader, !next.keys.isEmpty else { return }
+        if let ledger = leader.ledger { return ledger.take(next.keys) }
+        do throws(StartError) {
+            leader.ledger = try KeyLedger(next, on: loop, log: log)
+        } catch {
+            throw ReloadError([error.message])
+        }
+    }
+
     private func askedToStop() {
         guard !isDraining else { return tellAll(.stop) }
         isDraining = true
+        manager.isStopping()
         let drain = configuration.timeouts.drain
         log.write(
             .info,

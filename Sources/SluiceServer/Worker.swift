@@ -24,6 +24,8 @@ enum WorkerMessage: Sendable {
     case stopSessions
     /// End at once.
     case stop
+    /// What another worker says.
+    case talk(WorkerTalk)
 }
 
 /// One event loop and everything on it. Workers share nothing: they get immutable values by mail.
@@ -43,7 +45,15 @@ final class Worker {
     private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
     private var ids: RequestIDs
-    private let log: Log
+    let log: Log
+    /// What is counted here.
+    var meter = Meter()
+    /// What all keys have used; the leading worker has it.
+    var ledger: KeyLedger?
+    /// Requests that wait for the leading worker's word on their key, and mail it cannot get yet.
+    var questions: [Int: KeyQuestion] = [:]
+    var lastQuestion = 0
+    var unsent: [WorkerTalk] = []
     private(set) var access: AccessPolicy
     /// What the front desk knows of here.
     var desk = DeskBook()
@@ -80,6 +90,9 @@ final class Worker {
         return try server.listen(on: address, sharesPort: configuration.workers > 1)
     }
 
+    /// Listens on a socket of the service manager's.
+    func listen(on socket: InheritedSocket) throws(SocketError) { try server?.listen(on: socket) }
+
     private func receive(_ message: WorkerMessage) {
         switch message {
         case .fleet(let fleet):
@@ -97,6 +110,7 @@ final class Worker {
             }
             loop.afterThisTurn { [self] in close() }
         case .stop: close()
+        case .talk(let talk): hear(talk)
         }
     }
 
@@ -119,6 +133,7 @@ final class Worker {
         isClosed = true
         // Dropping tells nobody, and every request has its log line.
         for session in sessions.values { session.cutOff(.shuttingDown) }
+        giveUpWaiting()
         server?.dropAll()
         pool.closeAll()
         // The connections go at the end of this turn, so this comes after them.
@@ -134,10 +149,12 @@ final class Worker {
     // MARK: - Requests
 
     private func handle(_ exchange: Exchange) {
+        meter.metrics.requestArrived()
         var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange)
-        incoming.record.key = access.key(of: caller)?.name
+        incoming.key = access.key(of: caller)
+        incoming.record.key = incoming.key.map { configuration.keys[$0].name }
         if let error = access.refuse(caller) {
             return refuse(incoming, error)
         }
@@ -153,7 +170,7 @@ final class Worker {
     func ended(_ session: ChatSession) {
         sessions[ObjectIdentifier(session)] = nil
         desk.sessions[session.ticket.id] = nil
-        log.write(session.record)
+        finished(session.record)
         // The session may be in the middle of a callback of its own.
         loop.afterThisTurn { _ = session }
         stopIfDone()
@@ -168,7 +185,7 @@ final class Worker {
         record.ending = ending
         record.totalMilliseconds = incoming.began.milliseconds(to: loop.now)
         incoming.exchange.respond(reply)
-        log.write(record)
+        finished(record)
     }
 
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
@@ -195,7 +212,8 @@ final class Worker {
             totalMilliseconds: 0)
         record.client = refusal.clientAddress
         record.status = error.status
-        log.write(record)
+        meter.metrics.requestArrived()
+        finished(record)
         return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
     }
 

@@ -29,3 +29,11 @@ func require(_ condition: Bool, _ promise: StaticString) {
     _ = write(2, promise.utf8Start, promise.utf8CodeUnitCount)
     abort()
 }
+
+/// The same for a promise that is told in words if it was broken.
+func keep(_ broken: String?) {
+    guard let broken else { return }
+    let text = Array((broken + "\n").utf8)
+    _ = write(2, text, text.count)
+    abort()
+}

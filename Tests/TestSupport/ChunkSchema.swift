@@ -16,6 +16,9 @@ public struct ChunkSchema: Sendable {
         public var reasoningKeys = ["reasoning_content"]
         /// No event is longer, in bytes.
         public var eventLimit = 256 * 1024 + 1024
+        /// Whether the upstream keeps to what ours were recorded to do: it tells usage, has as
+        /// many choices as asked for, and no members of its own in deltas.
+        public var isOfKnownServer = true
 
         /// Makes an expectation of one complete choice.
         public init() {}
@@ -73,8 +76,10 @@ public struct ChunkSchema: Sendable {
         for event in split(bytes) { take(event) }
         if expectation.isComplete {
             check(isDone, "no [DONE]", "the end")
-            check(choices.count == expectation.choiceCount, "choices missing", "the end")
             check(choices.allSatisfy { $0.finish != nil }, "no finish", "the end")
+            check(expectation.includeUsage || usage == nil, "usage unasked", "the end")
+            guard expectation.isOfKnownServer else { return }
+            check(choices.count == expectation.choiceCount, "choices missing", "the end")
             check(expectation.includeUsage == (usage != nil), "usage not as asked", "the end")
         } else {
             check(!isDone, "[DONE] without an end", "the end")
@@ -199,7 +204,8 @@ public struct ChunkSchema: Sendable {
         let kinds = [delta["content"] != nil, !thoughts.isEmpty, delta["tool_calls"] != nil]
         check(kinds.filter { $0 }.count <= 1, "two kinds of delta in one chunk", text)
         let known = ["content", "tool_calls", "refusal"] + expectation.reasoningKeys
-        check(delta.keys.allSatisfy(known.contains), "an unknown delta", text)
+        let isKnown = delta.keys.allSatisfy(known.contains)
+        check(isKnown || !expectation.isOfKnownServer, "an unknown delta", text)
         if let content = delta["content"] {
             check(content.string != nil, "content that is no string", text)
             choices[position].content += content.string ?? ""

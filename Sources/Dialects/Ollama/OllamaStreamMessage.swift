@@ -46,7 +46,7 @@ struct OllamaMessageReader {
     }
 
     /// One call, always whole. Its own number is left out: versions differ, and some say 0 for all.
-    private func toolCall(_ call: JSONText) throws(StreamRefusal) -> ToolCallFragment {
+    private mutating func toolCall(_ call: JSONText) throws(StreamRefusal) -> ToolCallFragment {
         guard let function = call["function"], function.kind == .object,
             let name = function["name"], name.kind == .string
         else { throw .malformed }
@@ -59,7 +59,13 @@ struct OllamaMessageReader {
             fragment.id?.appendEscapingLineSeparators(id.source[id.contents].span)
         }
         if let arguments = function["arguments"], !arguments.isNull {
-            fragment.arguments.appendEscaped(arguments.bytes.span)
+            // Other servers of this API send the text itself.
+            if arguments.kind == .string {
+                fragment.isRepaired = isRepaired
+                fragment.arguments = try text(arguments)
+            } else {
+                fragment.arguments.appendEscaped(arguments.bytes.span)
+            }
         }
         return fragment
     }

@@ -1,5 +1,6 @@
 // The figures of Ollama's last record, in the shape of llama-server's `timings`.
 
+internal import Chat
 internal import JSON
 
 /// Token counts and durations of one answer.
@@ -16,9 +17,9 @@ struct OllamaMetrics: Equatable {
     /// Reads the members of the record with `done: true`. A count that is zero is left out there
     /// (wire notes of Ollama, section 3).
     init(_ record: [JSONText.Member]) {
-        promptCount = record.value("prompt_eval_count")?.int ?? 0
-        cachedCount = record.value("prompt_eval_cached_count")?.int
-        count = record.value("eval_count")?.int ?? 0
+        promptCount = record.value("prompt_eval_count")?.tokenCount ?? 0
+        cachedCount = record.value("prompt_eval_cached_count")?.tokenCount
+        count = record.value("eval_count")?.tokenCount ?? 0
         promptNanoseconds = record.value("prompt_eval_duration")?.int ?? 0
         nanoseconds = record.value("eval_duration")?.int ?? 0
     }

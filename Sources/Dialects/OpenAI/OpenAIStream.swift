@@ -33,6 +33,21 @@ struct OpenAIStream: EventStream, Sendable {
         do { try takeWhole(event, into: &sink) } catch { throw error.asDialectError(event) }
     }
 
+    /// Takes a whole answer that came instead of a stream.
+    mutating func take(
+        _ answer: OpenAIWholeAnswer, into sink: inout ChunkSink
+    ) throws(DialectError) {
+        guard !writer.isDone else { return }
+        guard answer.isClosed else { throw .endedEarly }
+        dataEvents &+= 1
+        let event = answer.asEvent()
+        do { try takeWhole(event.span, into: &sink) } catch {
+            throw error.asDialectError(answer.bytes.span)
+        }
+        // Nothing more will come: without a finish the answer was cut.
+        try finish(into: &sink)
+    }
+
     /// The stream has failed: writes what was held back.
     mutating func abandon(into sink: inout ChunkSink) { writer.writeHeldTexts(into: &sink) }
 

@@ -97,7 +97,7 @@ internal import Glibc
     /// What new connections are secured with; `nil` for plain text. Unix sockets never are.
     public var tls: TLSContext?
     /// How many bytes of request bodies are held now.
-    var bodyBytes = 0
+    public internal(set) var bodyBytes = 0
 
     private let http: OpaquePointer
     private var listeners: [Listener] = []
@@ -147,9 +147,19 @@ internal import Glibc
     public func listen(
         on address: SocketAddress, sharesPort: Bool = false
     ) throws(SocketError) -> SocketAddress {
-        let listener = try Listener(on: loop, address: address, sharesPort: sharesPort)
+        try add(Listener(on: loop, address: address, sharesPort: sharesPort))
+    }
+
+    /// Begins to listen on a socket that another process has made. Several workers may share one.
+    public func listen(on socket: InheritedSocket) throws(SocketError) {
+        try add(Listener(on: loop, socket: socket.descriptor, address: socket.address))
+    }
+
+    @discardableResult
+    private func add(_ listener: Listener) throws(SocketError) -> SocketAddress {
         guard unsafe evhttp_bind_listener(http, listener.raw) != nil else {
-            throw .failed(operation: "listen on", address: address.description, errno: ENOMEM)
+            throw .failed(
+                operation: "listen on", address: listener.address.description, errno: ENOMEM)
         }
         listeners.append(listener)
         return listener.address

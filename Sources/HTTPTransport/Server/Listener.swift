@@ -20,11 +20,18 @@ internal import Synchronization
     /// Out of descriptors, accepting is tried again after this time, or when a connection closes.
     private static let retryInterval = Duration.milliseconds(100)
 
-    init(on loop: Loop, address: SocketAddress, sharesPort: Bool) throws(SocketError) {
+    convenience init(on loop: Loop, address: SocketAddress, sharesPort: Bool) throws(SocketError) {
         let socket = try Self.bind(address, sharesPort: sharesPort)
-        // Two descriptors for a moment: libevent closes its own, and the value closes the other.
-        let descriptor = dup(socket.descriptor)
-        self.address = address.isUnix ? address : socket.localAddress()
+        try self.init(
+            on: loop, socket: socket.descriptor,
+            address: address.isUnix ? address : socket.localAddress())
+    }
+
+    /// Listens on a socket that is bound; it stays the caller's, who may close it at once.
+    init(on loop: Loop, socket: Int32, address: SocketAddress) throws(SocketError) {
+        // Two descriptors for a moment: libevent closes its own, and the caller closes the other.
+        let descriptor = dup(socket)
+        self.address = address
         let flags = UInt32(LEV_OPT_CLOSE_ON_FREE) | UInt32(LEV_OPT_CLOSE_ON_EXEC)
         guard descriptor >= 0,
             let made = unsafe evconnlistener_new(

@@ -1,0 +1,115 @@
+// An upstream that was asked for a stream and answers with one JSON object all the same.
+
+internal import Chat
+internal import JSON
+
+/// Collects a body that begins with `{`: no event stream does.
+///
+/// Some servers cannot stream, or not with tools, and send the `chat.completion` as it is; others
+/// report a failure so, with status 200.
+struct OpenAIWholeAnswer: Sendable {
+    /// What has come of the object.
+    private(set) var bytes: [UInt8] = []
+    /// Whether the object is closed. What comes behind it is nobody's.
+    private(set) var isClosed = false
+    private let limit: Int
+    private var depth = 0
+    private var isInString = false
+    private var isAfterBackslash = false
+
+    /// An object of more than `limit` bytes is refused.
+    init(limit: Int) { self.limit = limit }
+
+    /// Takes the next bytes of the body, in one pass over them, however small the reads are.
+    mutating func take(_ part: Span<UInt8>) throws(DialectError) {
+        for i in 0..<part.count where !isClosed {
+            guard bytes.count < limit else { throw .frameTooLong(limitBytes: limit) }
+            bytes.append(part[i])
+            note(part[i])
+        }
+    }
+
+    private mutating func note(_ byte: UInt8) {
+        if isInString {
+            if isAfterBackslash {
+                isAfterBackslash = false
+            } else if byte == UInt8(ascii: "\\") {
+                isAfterBackslash = true
+            } else if byte == UInt8(ascii: "\"") {
+                isInString = false
+            }
+            return
+        }
+        switch byte {
+        case UInt8(ascii: "\""): isInString = true
+        case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+        case UInt8(ascii: "}"), UInt8(ascii: "]"):
+            depth -= 1
+            isClosed = depth == 0
+        default: break
+        }
+    }
+
+    /// Where a body that has just begun turns out to be an object; `nil` if it is, or still may be,
+    /// an event stream.
+    static func start(in bytes: Span<UInt8>) -> Int? {
+        for i in 0..<bytes.count where !isLeading(bytes[i]) {
+            return bytes[i] == UInt8(ascii: "{") ? i : nil
+        }
+        return nil
+    }
+
+    /// Whether the bytes say nothing yet about what the body is: a byte order mark, white space.
+    static func isUndecided(_ bytes: Span<UInt8>) -> Bool {
+        for i in 0..<bytes.count where !isLeading(bytes[i]) { return false }
+        return true
+    }
+
+    private static func isLeading(_ byte: UInt8) -> Bool {
+        [0xEF, 0xBB, 0xBF, 0x20, 0x0A, 0x0D, 0x09].contains(byte)
+    }
+
+    /// The object as the one event of a stream: each `message` is a `delta`. What is no completion
+    /// stays as it is, for whoever reads it to say what is wrong.
+    func asEvent() -> [UInt8] {
+        guard let answer = try? JSONText(bytes), answer["choices"]?.kind == .array else {
+            return bytes
+        }
+        var event: [UInt8] = [UInt8(ascii: "{")]
+        for member in uniqueMembers(of: answer) {
+            if member.key.isString("choices") {
+                event.append(#""choices":["#)
+                for choice in member.value.elements { Self.append(choice, to: &event) }
+                event.close(with: UInt8(ascii: "]"))
+                event.append(UInt8(ascii: ","))
+            } else if !member.key.isString("object") {
+                event.append(member)
+            }
+        }
+        event.close(with: UInt8(ascii: "}"))
+        return event
+    }
+
+    private static func append(_ choice: JSONText, to event: inout [UInt8]) {
+        event.append(UInt8(ascii: "{"))
+        for member in uniqueMembers(of: choice) {
+            if member.key.isString("message") {
+                event.append(#""delta":"#)
+                event.append(contentsOf: member.value.bytes)
+                event.append(UInt8(ascii: ","))
+            } else {
+                event.append(member)
+            }
+        }
+        event.close(with: UInt8(ascii: "}"))
+        event.append(UInt8(ascii: ","))
+    }
+}
+
+extension [UInt8] {
+    /// Ends an object or array that has a comma after its last member.
+    fileprivate mutating func close(with bracket: UInt8) {
+        if last == UInt8(ascii: ",") { removeLast() }
+        append(bracket)
+    }
+}

@@ -1,0 +1,128 @@
+// What must hold of any bytes whatever: for the fuzz targets, and for the corpus they leave behind.
+
+import Chat
+import Dialects
+import JSON
+
+// The fuzz targets are one module with the helpers of the tests.
+#if canImport(TestSupport)
+    import TestSupport
+#endif
+
+/// What a client would get for a body, as events and as lines, and what is wrong with the body.
+private struct StreamRun: Equatable {
+    var events: [UInt8] = []
+    var lines: [UInt8] = []
+    var error: DialectError?
+    var promptTokens: Int?
+    var completionTokens: Int?
+
+    init(_ dialect: UpstreamDialect, _ pieces: [[UInt8]], _ options: StreamOptions) {
+        for framing in [ChunkSink.Framing.serverSentEvents, .lines] {
+            var decoder = StreamDecoder(dialect, options, eventLimit: 16_384)
+            var sink = ChunkSink(framing: framing, headroom: 0)
+            do {
+                for piece in pieces { try decoder.feed(piece.span, into: &sink) }
+                try decoder.finish(into: &sink)
+            } catch { self.error = error }
+            if framing == .lines { lines = sink.bytes } else { events = sink.bytes }
+            promptTokens = decoder.usage?.promptTokens
+            completionTokens = decoder.usage?.completionTokens
+        }
+    }
+}
+
+/// The promise that `bytes`, as the body of a streamed answer, make the decoder break; `nil` if
+/// they make none.
+///
+/// The options depend on the bytes alone, so that a finding is found again.
+func brokenPromise(
+    ofStream bytes: [UInt8], _ dialect: UpstreamDialect, cuts: [[[UInt8]]]
+) -> String? {
+    let variant = bytes.reduce(0) { $0 &+ Int($1) }
+    var options = StreamOptions(id: "chatcmpl-made", created: 1_700_000_000, model: "asked")
+    options.includeUsage = variant & 1 == 0
+    options.isLlamaServer = variant & 2 == 0
+    options.thinkTags = variant & 4 == 0
+    options.reasoning = ReasoningField.allCases[variant / 8 % 4]
+    if variant % 5 == 0 { options.eventSplit = 1024 }
+    if variant % 7 == 0, dialect == .openAI { options.choiceCount = 2 }
+    let whole = StreamRun(dialect, [bytes], options)
+    for pieces in cuts where StreamRun(dialect, pieces, options) != whole {
+        return "a cut changes the stream"
+    }
+    return brokenPromise(ofChunks: whole, options) ?? brokenPromise(ofAssembly: whole, options)
+}
+
+private func brokenPromise(ofChunks run: StreamRun, _ options: StreamOptions) -> String? {
+    var expectation = ChunkSchema.Expectation()
+    expectation.isComplete = run.error == nil
+    // No figures of these inputs need be there, and servers may add choices or members.
+    expectation.isOfKnownServer = false
+    expectation.includeUsage = options.includeUsage
+    switch options.reasoning {
+    case .reasoningContent: break
+    case .reasoning: expectation.reasoningKeys = ["reasoning"]
+    case .both: expectation.reasoningKeys = ["reasoning_content", "reasoning"]
+    case .none: expectation.reasoningKeys = []
+    }
+    let schema = ChunkSchema(run.events, expectation)
+    guard schema.violations.isEmpty else { return schema.violations[0] }
+    let counts = [run.promptTokens, run.completionTokens].compactMap(\.self)
+    return counts.allSatisfy { $0 >= 0 } ? nil : "a negative count of tokens"
+}
+
+/// What leaves as lines adds up to one JSON object, with every choice's text.
+private func brokenPromise(ofAssembly run: StreamRun, _ options: StreamOptions) -> String? {
+    var assembler = CompletionAssembler(limitBytes: 1 << 20)
+    do { try assembler.take(lines: run.lines.span) } catch { return "cannot assemble: \(error)" }
+    guard let completion = JSONValue(assembler.completion()) else { return "no JSON" }
+    var expectation = ChunkSchema.Expectation()
+    expectation.isOfKnownServer = false
+    let streamed = ChunkSchema(run.events, expectation).choices.sorted { $0.index < $1.index }
+    let assembled = completion["choices"]?.elements ?? []
+    guard assembled.map({ $0["index"]?.int }) == streamed.map(\.index) else { return "choices" }
+    for (choice, stream) in zip(assembled, streamed) {
+        guard choice["finish_reason"]?.string == stream.finish,
+            choice["message"]?["content"]?.string?.utf8.elementsEqual(stream.content.utf8) == true
+        else { return "an assembled choice differs" }
+        let calls = choice["message"]?["tool_calls"]?.elements ?? []
+        guard calls.map({ $0["function"]?["arguments"]?.string }) == stream.calls.map(\.arguments)
+        else { return "assembled calls differ" }
+    }
+    return nil
+}
+
+/// The promise that `body`, as a client's request, breaks: it is refused with a 4xx, or written
+/// as JSON for every kind of backend, the same each time.
+func brokenPromise(ofRequest body: [UInt8]) -> String? {
+    let request: ChatRequest
+    do { request = try ChatRequest(reading: body) } catch {
+        return (400..<500).contains(error.status) ? nil : "a refusal that is no 4xx"
+    }
+    for kind in UpstreamKind.allCases {
+        var target = RequestTarget(kind: kind, upstreamModel: "m\"\u{2028}", clientModel: "c")
+        target.ollama.isKnown = body.count % 2 == 0
+        target.ollama.thinking = body.count % 4 < 2
+        target.ollama.tools = true
+        if let cap = try? JSONText(Array("8".utf8)), body.count % 3 == 0 {
+            target.rules.caps = [.init("max_tokens", cap)]
+            target.rules.drops = ["user"]
+        }
+        do {
+            let written = try makeUpstreamRequest(request, for: target)
+            let bytes = written.bytes(client: body)
+            guard bytes.count == written.contentLength else { return "a wrong length" }
+            guard let json = JSONValue(bytes) else { return "written, but no JSON" }
+            guard Set(json.keys).count == json.keys.count else { return "a name twice" }
+            guard json["stream"] == .bool(true), json["model"]?.string == "m\"\u{2028}" else {
+                return "no stream, or another model"
+            }
+            let isPlain = written.ignored.allSatisfy { $0.utf8.allSatisfy { 0x21...0x7E ~= $0 } }
+            guard isPlain else { return "a name that cannot stand in a header" }
+        } catch {
+            guard (400..<500).contains(error.status) else { return "a refusal that is no 4xx" }
+        }
+    }
+    return nil
+}

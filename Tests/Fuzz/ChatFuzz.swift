@@ -1,0 +1,10 @@
+// Chat requests of clients: refused with a 4xx, or written as JSON for every kind of backend.
+// needs: Tests/DialectsTests/FuzzChecks.swift Tests/TestSupport/ChunkSchema.swift Tests/TestSupport/JSONValue.swift
+
+import Dialects
+
+@_cdecl("LLVMFuzzerTestOneInput")
+func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+    keep(brokenPromise(ofRequest: input(start, count)))
+    return 0
+}
