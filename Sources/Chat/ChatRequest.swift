@@ -18,6 +18,8 @@ public struct ChatRequest: Sendable {
     public let messageRanges: [Range<Int>]
     /// Where a message's role is `"developer"`: the value with its quotes.
     public let developerRoles: [Range<Int>]
+    /// Where in the body calls in the messages have `""` for arguments, each with its quotes.
+    public let emptyArguments: [Range<Int>]
     /// Whether any message has an image part.
     public let hasImages: Bool
     /// Whether any message has a sound part.
@@ -51,6 +53,7 @@ public struct ChatRequest: Sendable {
             zip(names, names.indices), uniquingKeysWith: { _, later in later })
         messageRanges = scan.messages
         developerRoles = scan.developerRoles
+        emptyArguments = scan.emptyArguments
         hasImages = scan.hasImages
         hasAudio = scan.hasAudio
         for field in Self.fields {

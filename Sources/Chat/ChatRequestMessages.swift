@@ -12,6 +12,8 @@ struct MessageScan {
     /// in `param`.
     private(set) var messages: [Range<Int>] = []
     private(set) var developerRoles: [Range<Int>] = []
+    /// Where calls have `""` for arguments, in the order of the body.
+    private(set) var emptyArguments: [Range<Int>] = []
     private(set) var hasImages = false
     private(set) var hasAudio = false
 
@@ -229,51 +231,62 @@ extension MessageScan {
     }
 
     /// The calls of an assistant's turn.
-    private func walkToolCalls(_ walker: inout RequestWalker) throws(APIError) {
+    private mutating func walkToolCalls(_ walker: inout RequestWalker) throws(APIError) {
         let path = "messages[\(messages.count - 1)].tool_calls"
         var index = 0
         walker.enterArray()
         while walker.nextElement() {
-            try Self.walkToolCall(&walker, "\(path)[\(index)]")
+            try walkToolCall(&walker, "\(path)[\(index)]")
             index += 1
         }
     }
 
     /// One call: an id, and a function by name with its arguments.
-    private static func walkToolCall(
+    private mutating func walkToolCall(
         _ walker: inout RequestWalker, _ path: String
     ) throws(APIError) {
         guard walker.peekKind() == .object else { throw .invalidValue(path, "must be an object") }
         var function: [String: JSONKind]?
+        var arguments: Range<Int>?
         var kinds: [String: JSONKind] = [:]
         walker.enterObject()
         while let name = walker.nextMember() {
             let kind = walker.peekKind()
             kinds[name] = kind
             if name == "function", kind == .object {
-                function = walkKinds(&walker)
+                (function, arguments) = Self.walkFunction(&walker)
             } else {
                 walker.skip()
             }
         }
         // A call of another kind (`custom`) is for upstreams that know it.
         if kinds["function"] == nil, kinds["custom"] != nil { return }
-        try require(kinds, "function", [.object], path)
-        if kinds["id"] != .null, kinds["id"] != nil { try require(kinds, "id", [.string], path) }
-        try require(function ?? [:], "name", [.string], "\(path).function")
+        try Self.require(kinds, "function", [.object], path)
+        if kinds["id"] != .null, kinds["id"] != nil {
+            try Self.require(kinds, "id", [.string], path)
+        }
+        try Self.require(function ?? [:], "name", [.string], "\(path).function")
         // An object, too: llama-server takes one, and clients of Ollama send it.
-        guard let arguments = function?["arguments"], arguments != .null else { return }
-        try require(function ?? [:], "arguments", [.string, .object], "\(path).function")
+        guard let kind = function?["arguments"], kind != .null else { return }
+        try Self.require(function ?? [:], "arguments", [.string, .object], "\(path).function")
+        // Nothing but the quotes.
+        if kind == .string, let arguments, arguments.count == 2 {
+            emptyArguments.append(arguments)
+        }
     }
 
-    /// The kinds of an object's members by name.
-    private static func walkKinds(_ walker: inout RequestWalker) -> [String: JSONKind] {
+    /// The kinds of a function's members by name, and where its arguments stand.
+    private static func walkFunction(
+        _ walker: inout RequestWalker
+    ) -> ([String: JSONKind], arguments: Range<Int>?) {
         var kinds: [String: JSONKind] = [:]
+        var arguments: Range<Int>?
         walker.enterObject()
         while let name = walker.nextMember() {
             kinds[name] = walker.peekKind()
-            walker.skip()
+            let range = walker.skip()
+            if name == "arguments" { arguments = range }
         }
-        return kinds
+        return (kinds, arguments)
     }
 }

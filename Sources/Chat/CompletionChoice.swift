@@ -24,6 +24,8 @@ struct CompletionChoice: Sendable {
     /// Members of deltas and choices that come whole: the last value of each.
     private var messageMembers: [(key: [UInt8], value: [UInt8])] = []
     private var choiceMembers: [(key: [UInt8], value: [UInt8])] = []
+    /// `function_call` and `audio`: objects that come in pieces, by the names of their members.
+    private var objects: [(key: [UInt8], members: [(key: [UInt8], value: [UInt8])])] = []
 
     init(index: Int) { self.index = index }
 
@@ -67,6 +69,16 @@ struct CompletionChoice: Sendable {
             json.append(UInt8(ascii: "\""))
         }
         appendCalls(to: &json)
+        for object in objects {
+            json.append(UInt8(ascii: ","))
+            json.append(object.key.span)
+            json.append(":{")
+            let start = json.count
+            json.append(members: object.members)
+            // The comma before the first one.
+            if json.count > start { json.remove(at: start) }
+            json.append(UInt8(ascii: "}"))
+        }
         json.append(members: messageMembers)
         json.append(UInt8(ascii: "}"))
         if !logprobs.isEmpty {
@@ -92,6 +104,7 @@ struct CompletionChoice: Sendable {
         case ("role", _), (_, .null): break
         case ("tool_calls", _):
             for call in part.value.elements { try takeCall(call) }
+        case ("function_call", .object), ("audio", .object): takePieces(part)
         case (_, .string):
             let key = Array(part.key.bytes)
             if let known = texts.firstIndex(where: { $0.key == key }) {
@@ -101,6 +114,28 @@ struct CompletionChoice: Sendable {
             }
             heldBytes += part.value.range.count
         default: Self.set(part, in: &messageMembers, &heldBytes)
+        }
+    }
+
+    /// The texts of OpenAI's older objects add up like any other; the rest comes whole.
+    private mutating func takePieces(_ part: JSONText.Member) {
+        let key = Array(part.key.bytes)
+        if !objects.contains(where: { $0.key == key }) { objects.append((key, [])) }
+        guard let position = objects.firstIndex(where: { $0.key == key }) else { return }
+        for piece in part.value.members where !piece.value.isNull {
+            let name = Array(piece.key.bytes)
+            let addsUp = ["arguments", "data", "transcript"].contains(where: piece.key.isString)
+            let known = objects[position].members.firstIndex { $0.key == name }
+            guard addsUp, piece.value.kind == .string, let known,
+                objects[position].members[known].value.first == UInt8(ascii: "\"")
+            else {
+                Self.set(piece, in: &objects[position].members, &heldBytes)
+                continue
+            }
+            // Goes on where the text so far has its closing quote.
+            objects[position].members[known].value.removeLast()
+            objects[position].members[known].value += piece.value.bytes.dropFirst()
+            heldBytes += piece.value.range.count
         }
     }
 

@@ -59,7 +59,8 @@ package struct TextCompletionLogprobs: Sendable {
         offset += entry["token"]?.string?.unicodeScalars.count ?? 0
     }
 
-    /// The likeliest tokens, and the one that was taken: "there may be up to `logprobs`+1 elements".
+    /// The likeliest tokens, and the one that was taken: "there may be up to `logprobs`+1
+    /// elements".
     private func appendAlternatives(_ entry: JSONText, to list: inout [UInt8]) {
         guard let alternatives = entry["top_logprobs"], !alternatives.elements.isEmpty else {
             return list.append("null")

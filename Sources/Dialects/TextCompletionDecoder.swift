@@ -3,11 +3,11 @@
 public import Chat
 internal import Framing
 
-/// Turns the body of an upstream's answer into what the client gets; see `StreamDecoder`, which keeps
-/// the same promises for chats.
+/// Turns the body of an upstream's answer into what the client gets; see `StreamDecoder`, which
+/// keeps the same promises for chats.
 ///
-/// Getters are mutating so that a decoder behind this protocol is read where it lies: a plain getter
-/// would copy it, with all its buffers' counts, for each question.
+/// Getters are mutating so that a decoder behind this protocol is read where it lies: a plain
+/// getter would copy it, with all its buffers' counts, for each question.
 public protocol AnswerDecoder: Sendable {
     /// Upstream data events seen so far. Comments do not count.
     var dataEvents: Int { mutating get }
@@ -116,8 +116,8 @@ public struct TextCompletionDecoder: AnswerDecoder {
 
     // MARK: - Parts
 
-    /// A fault after the end of the answer is none: the end is written, and the rest ignored. Before
-    /// it, all text that came is delivered first.
+    /// A fault after the end of the answer is none: the end is written, and the rest ignored.
+    /// Before it, all text that came is delivered first.
     private mutating func pardon(
         _ error: DialectError, _ sink: inout ChunkSink
     ) throws(DialectError) {

@@ -157,12 +157,19 @@ private struct FailureClassifier {
         let message = report.message
         return Self.clientsFaults.contains { message.hasPrefix($0) }
             || message.contains(" input is not supported")
+            // What a model's template refuses: roles that do not alternate, for one.
+            || message.contains("Jinja Exception: ")
             || message.hasPrefix("option \"") && message.contains(" must be of type ")
             || message.hasPrefix("input (") && message.contains("too large to process")
     }
 
     private static let clientsFaults = [
         "Failed to parse messages", "Failed to parse tools", "'messages' is required",
-        "invalid format: ", "[json.exception.",
+        "Failed to parse tool call arguments as JSON", "Failed to load image or audio file",
+        "Failed to download image", "Invalid base64 value", "Multimodal data provided, but model",
+        "Cannot use both json_schema and grammar", "Cannot specify ", "Unknown reasoning format: ",
+        "tools param requires --jinja", "tool_choice param requires --jinja", "Unsupported param: ",
+        "\"prompt\" is required", "Only no echo is supported", "invalid format: ",
+        "[json.exception.",
     ]
 }

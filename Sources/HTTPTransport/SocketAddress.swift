@@ -109,7 +109,8 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
     }
 
     var family: Int32 { Int32(storage.ss_family) }
-    var isUnix: Bool { family == AF_UNIX }
+    /// Whether it is the path of a Unix socket.
+    public var isUnix: Bool { family == AF_UNIX }
 
     private static func describe(
         _ storage: sockaddr_storage, _ length: socklen_t

@@ -70,7 +70,9 @@ struct AccessPolicy: Sendable {
                 "'\(caller.host ?? "")' is no name of this machine. Add it to allowed_hosts to allow it."
             )
         }
-        if let origin = caller.origin, !isAllowed(origin: origin) {
+        if let origin = caller.origin, !isAllowed(origin: origin),
+            !isOwnPage(origin: origin, host: caller.host)
+        {
             return APIError(
                 .forbidden,
                 "Pages from \(origin) may not call Sluice. Add the origin to cors_origins to allow it."
@@ -119,6 +121,16 @@ struct AccessPolicy: Sendable {
                 || IPAddress(host)?.isLoopback ?? false
         default: return false
         }
+    }
+
+    /// Whether the page is one that Sluice itself has sent, under whatever name it was asked for.
+    ///
+    /// That says something only if the name is known to be ours, or if a key is needed besides:
+    /// a page that rebinds its name has the same name in both fields, too.
+    private func isOwnPage(origin: String, host: String?) -> Bool {
+        guard let host = host?.lowercased(), !keys.isEmpty || hosts.isNeeded else { return false }
+        let origin = origin.lowercased()
+        return origin == "http://" + host || origin == "https://" + host
     }
 
     /// The fields that let the page at `origin` read the answer; refused origins get none.

@@ -57,8 +57,8 @@ struct AnswerForm {
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
     }
 
-    /// A decoder for one answer: of events of at most `limits.event` bytes, or of one document of at
-    /// most `limits.completion`.
+    /// A decoder for one answer: of events of at most `limits.event` bytes, or of one document of
+    /// at most `limits.completion`.
     func makeDecoder(
         _ dialect: UpstreamDialect, _ options: StreamOptions,
         limits: (event: Int, completion: Int)

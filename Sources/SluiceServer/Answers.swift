@@ -1,6 +1,7 @@
 // The head fields and error bodies of every answer.
 
 internal import Chat
+internal import Glibc
 internal import HTTPTransport
 internal import Relay
 
@@ -52,7 +53,13 @@ enum Answers {
 extension APIError {
     /// No connection could be made.
     static func unreachable(_ failure: CallFailure, _ backend: String) -> APIError {
-        APIError(
+        guard !failure.isOurs else {
+            return APIError(
+                .overloaded,
+                "Sluice has no descriptor left to ask the backend '\(backend)'. Raise its limit with ulimit -n."
+            )
+        }
+        return APIError(
             .upstreamUnreachable,
             "The backend '\(backend)' cannot be reached (\(failure.wordsWithoutAddress)). Check that it is running."
         )
@@ -82,6 +89,12 @@ extension APIError {
 }
 
 extension CallFailure {
+    /// Whether this process has no descriptors left, which says nothing about the backend.
+    var isOurs: Bool {
+        guard case .unreachable(.failed(_, _, let number)) = self else { return false }
+        return number == EMFILE || number == ENFILE
+    }
+
     /// What happened, without an address: clients are not told where backends are.
     var wordsWithoutAddress: String {
         guard case .unreachable(let error) = self else { return words }

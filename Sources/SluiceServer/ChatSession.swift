@@ -452,6 +452,9 @@ extension ChatSession: CallObserver {
         switch callFailure {
         case .unreachable:
             failure = .unreachable(callFailure, name)
+            // Without a descriptor of ours the backend has not been asked, so nothing counts
+            // against it.
+            if callFailure.isOurs { return happened(.upstreamFailed(.refused)) }
             attemptFailure = AttemptFailure(callFailure)
             happened(.attemptFailed(.upstreamUnreachable))
         case .closedBeforeAnswer:

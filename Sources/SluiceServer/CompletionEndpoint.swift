@@ -4,8 +4,8 @@ internal import Chat
 internal import Dialects
 
 extension Worker {
-    /// Checks and routes a text completion; what can be refused is refused here, before any upstream
-    /// is asked.
+    /// Checks and routes a text completion; what can be refused is refused here, before any
+    /// upstream is asked.
     func complete(_ incoming: IncomingRequest) {
         begin(incoming) { (body) throws(APIError) in
             let request = try TextCompletionRequest(reading: body)

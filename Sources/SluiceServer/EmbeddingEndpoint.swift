@@ -8,8 +8,8 @@ extension Worker {
     /// upstream is asked.
     ///
     /// The session is that of a chat whose client wants the whole answer: it is dropped when the
-    /// client leaves, tried elsewhere when a backend is down, and bounded by the same deadlines. The
-    /// wait for the answer is the one for the first token.
+    /// client leaves, tried elsewhere when a backend is down, and bounded by the same deadlines.
+    /// The wait for the answer is the one for the first token.
     func embed(_ incoming: IncomingRequest) {
         begin(incoming) { (body) throws(APIError) in
             let request = try EmbeddingRequest(reading: body)

@@ -121,8 +121,8 @@ extension Worker {
         case .embeddings: embed(incoming)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
-        case .backends: respondWithBackends(incoming)
         case .metrics: respondWithMetrics(incoming)
+        case .backends: respondWithBackends(incoming)
         case .health: respondJSON(incoming, 200, #"{"status":"ok"}"#)
         case .ready:
             let isReady = !isDraining && fleet.backends.contains(where: \.isUp)

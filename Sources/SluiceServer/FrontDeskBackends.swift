@@ -5,8 +5,8 @@ internal import EventLoop
 internal import Routing
 
 extension FrontDesk {
-    /// How often everything is asked of a backend that is up. Its health, and what it has loaded, is
-    /// asked more often (`Health.probeInterval`).
+    /// How often everything is asked of a backend that is up. Its health, and what it has loaded,
+    /// is asked more often (`Health.probeInterval`).
     private static let fullRound = Duration.seconds(15)
 
     // MARK: - Which there are

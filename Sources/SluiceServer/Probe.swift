@@ -67,8 +67,8 @@ final class Probe {
         question?.cancel()
     }
 
-    /// Begins a round. `checked` is called once. `learned` is called when there is no more to ask in
-    /// this round, with whether anything is new; not if another round is still learning.
+    /// Begins a round. `checked` is called once. `learned` is called when there is no more to ask
+    /// in this round, with whether anything is new; not if another round is still learning.
     func begin(
         _ depth: Depth, checked: @escaping (Checkup) -> Void, learned: @escaping (Bool) -> Void
     ) {

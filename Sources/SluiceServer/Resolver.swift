@@ -22,8 +22,8 @@ final class Resolver {
     /// Whether a question is under way.
     var isBusy: Bool { thread != nil }
 
-    /// Finds the addresses of `url`, the preferred first. What needs no resolver is told before this
-    /// returns. Not to be called while it is busy.
+    /// Finds the addresses of `url`, the preferred first. What needs no resolver is told before
+    /// this returns. Not to be called while it is busy.
     func resolve(_ url: BackendURL, then completion: @escaping (Outcome) -> Void) {
         if url.scheme == .unix {
             let path = url.socketPath

@@ -72,14 +72,15 @@ public final class Server {
         try startFollowers()
         watchSignals()
         if followers.isEmpty { manager.isReady(on: loop) }
-        guard let leader else { return }
         desk?.start()
         loop.run()
         for follower in followers { follower.thread.join() }
         // The last of their mail.
         loop.runReady()
-        leader.ledger?.close(log)
+        leader?.ledger?.close(log)
+        if let startFailure { throw startFailure }
     }
+    private var startFailure: StartError?
 
     // MARK: - Workers
 
@@ -87,10 +88,10 @@ public final class Server {
         let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
-        openDesk(worker)
         if !configuration.keys.isEmpty {
             worker.ledger = try KeyLedger(configuration, on: loop, log: log)
         }
+        openDesk(worker)
         do throws(TLSError) {
             try worker.loadCertificate()
         } catch {
@@ -106,16 +107,6 @@ public final class Server {
                 throw StartError(message: Self.advice(error))
             }
         }
-    }
-
-    /// The desk is on the leader's loop, so that with one worker asking it is a call.
-    private func openDesk(_ worker: Worker) {
-        let desk = FrontDesk(through: worker.pool, configuration, log: log)
-        desk.backendsChanged = { [unowned self] in found($0, isComplete: $1) }
-        desk.add(worker: 0) { [unowned worker] in worker.hearInTurn($0) }
-        worker.join(.direct(desk), as: 0)
-        self.desk = desk
-        deskMail = Mailbox(on: loop) { [unowned desk] in desk.take($0) }
     }
 
     /// The sockets decide who can reach us, so the rules on keys and names hold for them.
@@ -141,6 +132,16 @@ public final class Server {
         } catch {
             throw StartError(message: error.message)
         }
+    }
+
+    /// The desk is on the leader's loop, so that with one worker asking it is a call.
+    private func openDesk(_ worker: Worker) {
+        let desk = FrontDesk(through: worker.pool, configuration, log: log)
+        desk.backendsChanged = { [unowned self] in found($0, isComplete: $1) }
+        desk.add(worker: 0) { [unowned worker] in worker.hearInTurn($0) }
+        worker.join(.direct(desk), as: 0)
+        self.desk = desk
+        deskMail = Mailbox(on: loop) { [unowned desk] in desk.take($0) }
     }
 
     private static func advice(_ error: SocketError) -> String {
@@ -182,7 +183,10 @@ public final class Server {
         do throws(SocketError) {
             for socket in places.sockets { try worker.listen(on: socket) }
             if places.sockets.isEmpty {
-                for address in places.addresses { try worker.listen(on: address) }
+                // A Unix socket cannot be shared like a port: the first worker alone listens there.
+                for address in places.addresses where !address.isUnix {
+                    try worker.listen(on: address)
+                }
             }
         } catch {
             return reports.send(.failed(error.message))
@@ -203,7 +207,9 @@ public final class Server {
             if isDraining { mailbox.send(.drain) }
             introduceWorkers()
         case .failed(let message):
-            log.write(.error, "a worker could not start: \(message)")
+            // Half a Sluice would lose every connection that the system hands to the missing half.
+            startFailure = startFailure ?? StartError(message: "a worker cannot start: \(message)")
+            tellAll(.stop)
             workerClosed()
         case .ended: workerClosed()
         }
@@ -354,9 +360,10 @@ public final class Server {
         limit.rlim_cur = min(needed, limit.rlim_max)
         unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         if limit.rlim_cur < needed {
+            let enough = limit.rlim_cur > 64 ? (limit.rlim_cur - 64) / 2 : 0
             log.write(
                 .warning,
-                "the system allows \(limit.rlim_cur) descriptors, enough for \((limit.rlim_cur - 64) / 2) of the \(configuration.limits.connections) connections configured; raise it with ulimit -n"
+                "the system allows \(limit.rlim_cur) descriptors, enough for \(enough) of the \(configuration.limits.connections) connections configured; raise it with ulimit -n"
             )
         }
     }

@@ -21,7 +21,11 @@ final class StateFile {
     private let outcome: Mailbox<String?>.Address
     private let mailbox: Mailbox<String?>
     /// Why it could not be written last; said once, not every two seconds.
-    private final class Trouble { var text: String? }
+    private final class Trouble {
+        var text: String?
+        /// Whether a thread is writing: then the next one waits for it, not the loop.
+        var isWriting = false
+    }
     private let trouble: Trouble
 
     /// `write` is asked to call `save` when it is time.
@@ -32,6 +36,7 @@ final class StateFile {
         let trouble = Trouble()
         self.trouble = trouble
         mailbox = Mailbox(on: loop) { problem in
+            trouble.isWriting = false
             defer { trouble.text = problem }
             guard let problem, problem != trouble.text else { return }
             log.write(.error, "state_file: \(problem); token counts would not survive a restart")
@@ -80,9 +85,10 @@ final class StateFile {
 
     /// Writes in a thread of its own.
     func save(_ tokens: KeyTokens) {
-        // The one before has had two seconds; if the disk takes longer, everything waits for it but
-        // the streams.
+        // A disk that takes longer than the interval must not hold the loop up.
+        guard !trouble.isWriting else { return changed() }
         writer?.join()
+        trouble.isWriting = true
         let (path, outcome) = (path, outcome)
         writer = Thread { outcome.send(Self.write(tokens.text, to: path)) }
     }

@@ -53,6 +53,15 @@ import Testing
             #""content":"","tool_calls":[{"type":"function","function":{"name":"f","arguments":"{}"},"id":"A"},{"type":"function","function":{"name":"g","arguments":"{}"},"id":"B"}]"#
         ),
         ([#"{"refusal":"N"}"#, #"{"refusal":"o"}"#], #""content":"","refusal":"No""#),
+        (
+            [
+                #"{"function_call":{"name":"f","arguments":"{\"a"}}"#,
+                #"{"function_call":{"arguments":"\":1}","name":null}}"#,
+                #"{"audio":{"id":"x","data":"AA=="}}"#, #"{"audio":{"data":7,"expires_at":1}}"#,
+                #"{"audio":{"data":"BB"}}"#, #"{"function_call":{}}"#,
+            ],
+            #""content":"","function_call":{"name":"f","arguments":"{\"a\":1}"},"audio":{"id":"x","data":"BB","expires_at":1}"#
+        ),
         ([#"{"annotations":[1]}"#], #""content":"","annotations":[1]"#),
     ])
     func everyKindOfDeltaAddsUp(_ deltas: [String], _ message: String) throws {

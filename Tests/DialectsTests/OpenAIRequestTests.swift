@@ -87,6 +87,20 @@ import Testing
                 == #"{"messages":[{"role":"user"}],"model":"org/big \"q\"""# + Self.stream + "}")
     }
 
+    @Test func emptyArgumentsBecomeAnEmptyObjectForLlamaServer() throws {
+        func messages(_ role: String, _ arguments: String) -> String {
+            #"{"role":"\#(role)","content":"x"},{"role":"assistant","tool_calls":["#
+                + #"{"id":"a","function":{"arguments": \#(arguments) ,"name":"f"}},"#
+                + #"{"id":"b","function":{"name":"f","arguments":"{}"}}]},"#
+                + #"{"role":"\#(role)","content":"\"arguments\":\"\""}"#
+        }
+        let body = chatBody(messages: messages("developer", #""""#))
+        let sent = try written(body, for: requestTarget(.llamaServer)).text
+        #expect(sent.contains(messages("system", #""{}""#)))
+        let other = try written(body, for: requestTarget(.openAI)).text
+        #expect(other.contains(messages("system", #""""#)))
+    }
+
     @Test func developersBecomeSystemUnlessKept() throws {
         let body = chatBody(
             messages:

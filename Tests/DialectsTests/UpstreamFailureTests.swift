@@ -106,6 +106,24 @@ import TestSupport
         try expect(apiError(for: failure(in: answer), backend: "gpu"), row)
     }
 
+    /// Sentences of llama-server's sources that it says with 500, about the request.
+    @Test(arguments: [
+        "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101] parse error",
+        "Failed to load image or audio file", "Failed to download image", "Invalid base64 value",
+        "Multimodal data provided, but model does not support multimodal requests.",
+        "Cannot use both json_schema and grammar", "Cannot specify grammar with tools",
+        "Unknown reasoning format: x", "tools param requires --jinja flag",
+        "\n------------\nWhile executing CallExpression\nError: Jinja Exception: Roles must alternate",
+    ])
+    func whatIsTheRequestsFaultIsA400(_ message: String) {
+        var body = Array(#"{"error":{"code":500,"type":"server_error","message":"#.utf8)
+        body.appendJSONString(message)
+        body += Array("}}".utf8)
+        let error = apiError(for: UpstreamFailure(status: 500, body: body), backend: "gpu")
+        #expect(error.status == 400 && error.type == .invalidRequest)
+        #expect(error.code == .upstreamFailed)
+    }
+
     @Test func sizesOfAPromptThatDoesNotFitAreKept() throws {
         let answer = try fixture("llama-server/errors/context-exceeded-nonstream.response.http")
         let error = apiError(for: try failure(in: answer), backend: "gpu")

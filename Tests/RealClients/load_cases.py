@@ -4,6 +4,7 @@ import os
 import subprocess
 
 from harness import PROJECT, case, chat, expect, fetch, wait_until
+from metrics_text import scrape, total
 
 PATH = "/v1/chat/completions"
 
@@ -65,6 +66,19 @@ def errors(stage):
             answer = fetch(url, "POST", PATH, chat("mock", f"[[mock {directive}]]", stream=stream))
             expect(b'"error"' in answer.body, f"{directive}: {answer.body[-200:]!r}")
     expect(fetch(url, "POST", PATH, b"{").status == 400, "broken JSON")
+
+
+@case("load: the endings add up to the requests, and each has its line in the log")
+def sums(stage):
+    process, url = front(stage)
+    wait_until(lambda: total(scrape(url), "sluice_requests_active") == 1, 10, 0.2)  # the scrape itself
+    samples = scrape(url)
+    received, ended = (total(samples, f"sluice_requests_{name}total") for name in ("received_", ""))
+    expect(received == ended + 1, f"{received} received, {ended} ended")
+    wait_until(lambda: process.said().count("Z request id=") == ended + 1, 10, 0.2)
+    words = {labels["ending"]: total(samples, "sluice_requests_total", ending=labels["ending"])
+             for name, labels, _ in samples if name == "sluice_requests_total"}
+    return ", ".join(f"{int(count)} {ending}" for ending, count in sorted(words.items()) if count)
 
 
 @case("load: TERM ends it with exit code 0 and nothing to report by the sanitizer", seconds=60)

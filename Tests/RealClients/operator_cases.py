@@ -10,7 +10,8 @@ import socket
 import subprocess
 import time
 
-from harness import PROJECT, Skip, case, chat, expect, expect_error, fetch, free_port, wait_until
+from harness import case, chat, expect, expect_error, fetch, wait_until
+from metrics_text import scrape, total
 
 PATH = "/v1/chat/completions"
 
@@ -29,29 +30,6 @@ def ready(url):
 
 def bearer(key):
     return {"Authorization": "Bearer " + key}
-
-
-SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$')
-LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
-
-
-def scrape(url, headers=None):
-    """All samples of /metrics, as (name, labels, value)."""
-    answer = fetch(url, "GET", "/metrics", headers=headers)
-    expect(answer.status == 200, f"status {answer.status}")
-    kind = answer.headers["Content-Type"]
-    expect(kind.startswith("text/plain; version=0.0.4"), kind)
-    samples = []
-    for line in answer.body.decode().splitlines():
-        if not line.startswith("#"):
-            name, labels, value = SAMPLE.match(line).groups()
-            samples.append((name, dict(LABEL.findall(labels or "")), float(value)))
-    return samples
-
-
-def total(samples, metric, **wanted):
-    return sum(value for name, labels, value in samples
-               if name == metric and all(labels.get(k) == v for k, v in wanted.items()))
 
 
 def stream_and_leave(url, body, headers=None, lines=4):

@@ -46,6 +46,28 @@ import Testing
         #expect(policy.corsFields(origin: origin).isEmpty)
     }
 
+    /// Its own pages are those whose origin is the name it was asked under, where that name is
+    /// known to be ours (the default) or a key is needed as well.
+    @Test func ofItsOwnMayCall() {
+        func refuses(_ policy: AccessPolicy, _ origin: String, _ host: String?) -> Bool {
+            policy.refuse(caller { ($0.origin, $0.host) = (origin, host) })?.code == .forbidden
+        }
+        #expect(!refuses(policy(), "http://192.168.1.5:8484", "192.168.1.5:8484"))
+        #expect(refuses(policy(), "http://192.168.1.5:8484", "192.168.1.6:8484"))
+        #expect(refuses(policy(), "http://192.168.1.5:8484", nil))
+        #expect(refuses(policy(), "http://evil.example", "evil.example"))
+        let locked = policy { $0.keys = [KeySettings(name: "a", key: Secret("k"))] }
+        #expect(!refuses(locked, "https://chat.example.com", "Chat.example.com"))
+        #expect(refuses(locked, "https://chat.example.com:1", "chat.example.com"))
+        #expect(refuses(locked, "ftp://chat.example.com", "chat.example.com"))
+        // Open to all, a page that rebinds its name has it in both fields.
+        let open = policy {
+            $0.listen = [.tcp(host: "0.0.0.0", port: 8484)]
+            $0.insecureNoAuth = true
+        }
+        #expect(refuses(open, "http://evil.example", "evil.example"))
+    }
+
     @Test func thatAreConfiguredMayCall() {
         let policy = policy { $0.corsOrigins = ["https://Chat.example.com"] }
         #expect(policy.isAllowed(origin: "https://chat.example.com"))

@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func thereAreScripts() {
-        let wanted = ["setup", "demo", "test", "check", "bench"].map { "scripts/" + $0 }
+        let wanted = ["setup", "demo", "test", "check", "bench", "package"].map { "scripts/" + $0 }
         #expect(Set(wanted).isSubset(of: Self.scripts.map(\.path)))
     }
 

@@ -22,13 +22,7 @@ struct OpenAIRequestWriter {
     consuming func write() throws(APIError) -> UpstreamRequest {
         splice.setModel(target.upstreamModel, of: request)
         splice.askForAStream(request)
-        // A template that does not name the role may drop it, and with it the instructions.
-        if !target.keepsDeveloperRole {
-            let edits = request.developerRoles.map {
-                OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""system""#.utf8))
-            }
-            splice.edit("messages", edits)
-        }
+        editMessages()
         if target.kind == .llamaServer {
             limitTokensOfLlamaServer()
             try chooseTools()
@@ -38,6 +32,25 @@ struct OpenAIRequestWriter {
         reportIgnored()
         return UpstreamRequest(
             path: "/v1/chat/completions", body: splice.finish(), ignored: ignored.names)
+    }
+
+    /// What a backend would drop or refuse in the messages.
+    private mutating func editMessages() {
+        var edits: [OpenAIRequestSplice.Edit] = []
+        // A template that does not name the role may drop it, and with it the instructions.
+        if !target.keepsDeveloperRole {
+            edits += request.developerRoles.map {
+                OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""system""#.utf8))
+            }
+        }
+        // Clients replay calls without arguments like this; llama-server reads them as JSON.
+        if target.kind == .llamaServer {
+            edits += request.emptyArguments.map {
+                OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""{}""#.utf8))
+            }
+        }
+        edits.sort { $0.range.lowerBound < $1.range.lowerBound }
+        splice.edit("messages", edits)
     }
 
     /// Not every build of llama-server reads `max_completion_tokens`, so it is sent as `max_tokens`

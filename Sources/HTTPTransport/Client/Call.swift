@@ -242,9 +242,10 @@ public struct CallTarget: Sendable {
                 connection?.watchWriting(true)
                 return
             case .wantsRead:
-                // TLS shakes hands; `connectionReadable` goes on with the request.
-                if case .connecting = state { return exchange() }
+                // TLS shakes hands; `connectionReadable` goes on with the request. Until that is
+                // done the connection does not stand, and `connect` holds for it.
                 connection?.watchWriting(false)
+                connection?.watchReading(true)
                 return
             case .ended: return sendingFailed(EPIPE)
             case .failed(let number): return sendingFailed(number)
@@ -257,10 +258,17 @@ public struct CallTarget: Sendable {
     /// An upstream may answer and close without reading all of the request: then the answer tells,
     /// so reading goes on.
     private func sendingFailed(_ number: Int32) {
-        if let problem = connection?.securityProblem { return insecure(problem) }
+        if let problem = securityProblem { return insecure(problem) }
         if case .connecting(let address) = state { return connectionFailed(number, address) }
         pieces = []
         connection?.watchWriting(false)
+    }
+
+    /// What TLS found wrong. A connection that was idle may just have been closed without a word,
+    /// which is no fault of TLS: the request is sent again.
+    private var securityProblem: String? {
+        guard let connection, hasAnswer || !connection.isReused else { return nil }
+        return connection.securityProblem
     }
 
     private func insecure(_ problem: String) {
@@ -361,6 +369,7 @@ public struct CallTarget: Sendable {
 
 extension Call: ConnectionUser {
     func connectionReadable(_ connection: UpstreamConnection) {
+        if case .connecting = state { return send() }
         if security != nil, !pieces.isEmpty { send() }
         repeat {
             switch connection.receive() {
@@ -368,7 +377,7 @@ extension Call: ConnectionUser {
             case .wouldBlock, .wantsRead: return
             case .ended: return upstreamClosed()
             case .failed:
-                if let problem = connection.securityProblem { return insecure(problem) }
+                if let problem = securityProblem { return insecure(problem) }
                 return upstreamClosed()
             }
             // Of what TLS has decrypted already no event will tell.
@@ -379,7 +388,7 @@ extension Call: ConnectionUser {
         if case .connecting(let address) = state {
             let number = connection.pendingError()
             guard number == 0 else { return connectionFailed(number, address) }
-            return exchange()
+            if security == nil { return exchange() }
         }
         send()
     }

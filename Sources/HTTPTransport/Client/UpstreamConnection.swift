@@ -41,7 +41,13 @@ protocol ConnectionUser: AnyObject {
         if result != 0, errno != EINPROGRESS {
             throw .failed(operation: "connect to", address: address.description, errno: errno)
         }
-        if let security { made.tls = security.context.connect(descriptor, to: security.host) }
+        if let security {
+            made.tls = security.context.connect(descriptor, to: security.host)
+            // Never in plain text where TLS was asked for.
+            guard made.tls != nil else {
+                throw .insecure(security.host, reason: "OpenSSL cannot begin a connection")
+            }
+        }
         socket = consume made
         reading = Watch(on: loop, descriptor, for: .read) { [unowned self] _ in
             unsafe user.connectionReadable(self)

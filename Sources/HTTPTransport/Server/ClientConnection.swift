@@ -76,7 +76,8 @@ internal import Glibc
         socket = Socket(owning: descriptor)
         socket?.sendWithoutDelay()
         if let tls = server.tls, socket?.localAddress().isUnix == false {
-            socket?.tls = tls.accept(descriptor)
+            guard let session = tls.accept(descriptor) else { return drop() }
+            socket?.tls = session
             isSecure = true
         }
         deadlineTimer = Timer(on: server.loop) { [unowned self] in deadlinePassed() }
@@ -371,7 +372,8 @@ internal import Glibc
         phase = .lingering
         if unsentBytes == 0 { socket?.endSending() }
         setDeadline(Self.lingeringTime)
-        discard()
+        // Not now: this may be inside a read of an upstream, whose bytes are in the loop's buffer.
+        watch?.callAgain(.read)
     }
 
     /// The client has closed, half-closed or reset. In the middle of an answer that means: it does
@@ -395,7 +397,11 @@ internal import Glibc
     /// callbacks.
     func drop() {
         if case .closed = phase { return }
-        if case .replying(let exchange) = phase { server.bodyBytes -= exchange.bodyBytes }
+        if case .replying(let exchange) = phase {
+            server.bodyBytes -= exchange.bodyBytes
+            // evhttp's request goes with the connection, and whoever holds the exchange must know.
+            exchange.connectionDropped()
+        }
         if case .lingering = phase { server.lingering -= 1 }
         releaseBody()
         phase = .closed

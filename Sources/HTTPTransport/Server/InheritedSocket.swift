@@ -18,7 +18,8 @@ public struct InheritedSocket: Sendable {
             isListening == 1
         else { return nil }
         self.descriptor = descriptor
-        // Programs that Sluice may start have no business with it, and a loop never waits in accept.
+        // Programs that Sluice may start have no business with it, and a loop never waits in
+        // accept.
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
         guard let address = Self.address(of: descriptor) else { return nil }

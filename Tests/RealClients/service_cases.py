@@ -1,0 +1,312 @@
+"""Left running: Prometheus, systemd's protocols, the Debian package, the manual page."""
+import glob
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+
+from harness import PROJECT, Skip, case, chat, expect, fetch, free_port, wait_until
+from operator_cases import PATH, bearer, ready, sluice_for
+
+RULES = os.path.join(PROJECT, "config", "prometheus", "sluice.rules.yaml")
+DASHBOARD = os.path.join(PROJECT, "config", "prometheus", "grafana-dashboard.json")
+
+
+def tool(name):
+    """The path of a program of Debian's prometheus package, as installed or as scripts/setup has unpacked it."""
+    cache = os.environ.get("SLUICE_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "sluice")
+    found = shutil.which(name) or shutil.which(name, path=os.path.join(cache, "prometheus", "usr", "bin"))
+    if not found:
+        raise Skip(f"{name} is not there: scripts/setup fetches Debian's prometheus package where it can")
+    return found
+
+
+def run(*command, **more):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **more)
+
+
+def some_traffic(url, headers):
+    for number in range(6):
+        expect(fetch(url, "POST", PATH, chat("mock", "x", stream=number % 2 == 0), headers).status == 200, "no answer")
+    fetch(url, "POST", PATH, chat("no-such-model", "x"), headers)
+
+
+KEYS = "keys: [{name: ann, key: sk-ann, max_in_flight: 9, tokens_per_day: 100000}]\n"
+
+
+@case("promtool accepts the metrics, the alert rules and the example configuration")
+def promtool(stage):
+    program = tool("promtool")
+    _, url = sluice_for(stage, KEYS)
+    ready(url)
+    some_traffic(url, bearer("sk-ann"))
+    text = fetch(url, "GET", "/metrics", headers=bearer("sk-ann")).body.decode()
+    check = run(program, "check", "metrics", input=text)
+    expect(check.returncode == 0 and not check.stderr.strip(), check.stderr + check.stdout)
+    for command in (["rules", RULES], ["config", os.path.join(PROJECT, "config", "prometheus", "prometheus.example.yml")]):
+        check = run(program, "check", *command)
+        expect(check.returncode == 0 and "SUCCESS" in check.stdout, check.stderr + check.stdout)
+    return f"{len(text.splitlines())} lines"
+
+
+def dashboard_queries():
+    with open(DASHBOARD) as file:
+        panels = json.load(file)["panels"]
+    for panel in panels:
+        for target in panel["targets"]:
+            query = target["expr"].replace("$__rate_interval", "5s").replace("$instance", ".*").replace("$model", ".*")
+            yield panel["title"], query
+
+
+@case("a real Prometheus scrapes it; every panel of the dashboard has data, and every alert rule can be asked", seconds=120)
+def prometheus(stage):
+    program = tool("prometheus")
+    process, url = sluice_for(stage, KEYS)
+    ready(url)
+    port = free_port()
+    folder = os.path.join(stage.folder, "prometheus")
+    os.mkdir(folder)
+    shutil.copy(RULES, folder)
+    with open(os.path.join(folder, "prometheus.yml"), "w") as file:
+        file.write(f"""global: {{scrape_interval: 500ms, evaluation_interval: 500ms}}
+rule_files: [sluice.rules.yaml]
+scrape_configs:
+  - job_name: sluice
+    authorization: {{credentials: sk-ann}}
+    static_configs: [{{targets: ["{url.split('://')[1]}"]}}]
+""")
+    stage.start("prometheus", [
+        program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}"])
+    base = f"http://127.0.0.1:{port}"
+
+    def query(text):
+        answer = fetch(base, "GET", "/api/v1/query?" + urllib.parse.urlencode({"query": text})).json()
+        expect(answer["status"] == "success", f"{text}: {answer}")
+        return answer["data"]["result"]
+    wait_until(lambda: query('up{job="sluice"} == 1'), 30, 0.2)
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        some_traffic(url, bearer("sk-ann"))
+        time.sleep(0.2)
+    empty = []
+    queries = list(dashboard_queries())
+    for title, text in queries:
+        try:
+            wait_until(lambda: query(text), 3, 0.3)
+        except AssertionError:
+            empty.append(f"{title}: {text}")
+        some_traffic(url, bearer("sk-ann"))
+    expect(not empty, "; ".join(empty))
+    rules = fetch(base, "GET", "/api/v1/rules").json()["data"]["groups"][0]["rules"]
+    bad = [rule["name"] for rule in rules if rule["health"] != "ok"]
+    expect(len(rules) >= 13 and not bad, f"rules {bad}")
+    # An ordinary run alarms nobody.
+    firing = [rule["name"] for rule in rules if rule["state"] != "inactive"]
+    expect(not firing, f"{firing} of a healthy Sluice")
+    process.stop()
+    wait_until(lambda: query('ALERTS{alertname="SluiceDown"}'), 10, 0.3)
+    return f"{len(queries)} queries, {len(rules)} rules"
+
+
+# ---- systemd ----
+
+class Listener:
+    """The socket that systemd would listen on for sd_notify."""
+
+    def __init__(self, name):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(name)
+        self.socket.settimeout(10)
+
+    def until(self, wanted):
+        heard = []
+        while wanted not in heard:
+            heard.append(self.socket.recv(4096).decode())
+        return heard
+
+
+@case("systemd is told when Sluice is ready, alive and stopping, by path and by abstract name")
+def notify(stage):
+    for workers in (1, 2):
+        for name in (os.path.join(stage.folder, f"notify-{workers}"), f"\0sluice-test-{os.getpid()}-{workers}"):
+            listener = Listener(name)
+            path = stage.write(f"listen: 127.0.0.1:0\nworkers: {workers}\nbackends: [{{name: mock, kind: llama-server, "
+                               f"url: '{stage.mock()}'}}]\n")
+            process = stage.start("notify", [stage.options.sluice, "--config", path], env={
+                "NOTIFY_SOCKET": name.replace("\0", "@"), "WATCHDOG_USEC": "400000"})
+            listener.until("READY=1")
+            listener.until("WATCHDOG=1")
+            listener.until("WATCHDOG=1")
+            expect(process.stop() == 0, "exit code")
+            listener.until("STOPPING=1")
+
+
+def activated(stage, listening, text, name="activated", pid=True):
+    """Starts Sluice with these sockets as descriptors 3 and on."""
+    command = [stage.options.sluice, "--config", stage.write(text)]
+    log = open(os.path.join(stage.folder, f"{name}-{len(stage.processes)}.log"), "w+")
+
+    def child():
+        for place, one in enumerate(listening):
+            os.dup2(one.fileno(), 30 + place)
+        for place in range(len(listening)):
+            os.dup2(30 + place, 3 + place, inheritable=True)
+        os.environ["LISTEN_PID"] = str(os.getpid() if pid else 1)
+        os.environ["LISTEN_FDS"] = str(len(listening))
+        os.execv(command[0], command)
+    number = os.fork()
+    if number == 0:
+        try:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            child()
+        finally:
+            os._exit(99)
+    return number, log
+
+
+def end(number):
+    os.kill(number, 15)
+    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+
+
+@case("socket activation: it serves the sockets it is given, TCP and Unix, and clients that came before it are answered")
+def activation(stage):
+    backend = f"backends: [{{name: mock, kind: llama-server, url: '{stage.mock()}'}}]\n"
+    for workers in (1, 2):
+        path = os.path.join(stage.folder, f"activated-{workers}.sock")
+        tcp = socket.create_server(("127.0.0.1", 0))
+        unix = socket.socket(socket.AF_UNIX)
+        unix.bind(path)
+        unix.listen()
+        early = socket.create_connection(tcp.getsockname())
+        early.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        taken = free_port()
+        number, _ = activated(stage, [tcp, unix], f"listen: 127.0.0.1:{taken}\nworkers: {workers}\n" + backend)
+        try:
+            early.settimeout(10)
+            expect(early.recv(100).startswith(b"HTTP/1.1 200"), "who came early is answered")
+            url = ready("http://127.0.0.1:%d" % tcp.getsockname()[1])
+            for _ in range(10):
+                expect(fetch(url, "POST", PATH, chat("mock", "x")).status == 200, "over TCP")
+            for _ in range(5):
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(10)
+                    client.connect(path)
+                    client.sendall(b"GET /v1/models HTTP/1.0\r\n\r\n")
+                    expect(client.recv(100).startswith(b"HTTP/1."), "over the Unix socket")
+            with socket.socket() as probe:
+                expect(probe.connect_ex(("127.0.0.1", taken)) != 0, "listen is not used")
+        finally:
+            code = end(number)
+        expect(code == 0, f"exit {code}")
+        tcp.close()
+        unix.close()
+    # Sockets that others can reach need keys; sockets of somebody else's are left alone.
+    foreign = socket.create_server(("0.0.0.0", 0))
+    number, log = activated(stage, [foreign], backend)
+    code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+    log.seek(0)
+    said = log.read()
+    expect(code == 1 and "keys" in said, f"exit {code}: {said}")
+    own = free_port()
+    number, _ = activated(stage, [foreign], f"listen: 127.0.0.1:{own}\n" + backend, pid=False)
+    ready(f"http://127.0.0.1:{own}")
+    expect(end(number) == 0, "exit code")
+    plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    number, log = activated(stage, [plain], backend)
+    code = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+    log.seek(0)
+    expect(code == 1 and "listening socket" in log.read(), f"exit {code}")
+
+
+# ---- the package ----
+
+@case("the Debian package holds what it should, installs into a folder, and the program in it gives a first token", seconds=300)
+def package(stage):
+    if not shutil.which("dpkg-deb"):
+        raise Skip("this is no Debian")
+    # Built by scripts/package, which scripts/test runs before; building it here would take minutes.
+    binary = os.path.join(PROJECT, ".build", "package", "release", "sluice")
+    if not os.path.exists(binary):
+        raise Skip("scripts/package has not been run")
+    made = [run(os.path.join(PROJECT, "scripts", "package"), "--binary", binary, "--output",
+                os.path.join(stage.folder, f"deb{turn}")) for turn in (1, 2)]
+    expect(all(one.returncode == 0 for one in made), made[0].stderr[-500:])
+    first, second = (one.stdout.strip() for one in made)
+    with open(first, "rb") as one, open(second, "rb") as other:
+        expect(one.read() == other.read(), "the same commit gave other bytes")
+    fields = run("dpkg-deb", "--field", first).stdout
+    for wanted in ("libc6 (>=", "libevent-core-2.1-7", "libyaml-0-2"):
+        expect(wanted in re.search("Depends: (.*)", fields).group(1), fields)
+    root = os.path.join(stage.folder, "root")
+    os.makedirs(os.path.join(root, "var/lib/dpkg/updates"))
+    os.makedirs(os.path.join(root, "var/lib/dpkg/info"))
+    for name in ("status", "available"):
+        open(os.path.join(root, "var/lib/dpkg", name), "w").close()
+    install = run("dpkg", "--root=" + root, "--force-depends", "--force-script-chrootless", "--force-not-root",
+                  "--log=/dev/null", "--install", first)
+    expect(install.returncode == 0, install.stderr[-500:])
+    for path, mode in (("usr/bin/sluice", 0o755), ("etc/sluice/sluice.yaml", 0o644), ("lib/systemd/system/sluice.service", 0o644),
+                       ("usr/share/man/man1/sluice.1.gz", 0o644), ("usr/share/doc/sluice/copyright", 0o644),
+                       ("usr/share/doc/sluice/changelog.gz", 0o644),
+                       ("usr/share/doc/sluice/examples/sluice.example.yaml", 0o644),
+                       ("usr/share/doc/sluice/examples/prometheus/sluice.rules.yaml", 0o644)):
+        found = os.stat(os.path.join(root, path)).st_mode & 0o777
+        expect(found == mode, f"{path}: {found:o}")
+    program = os.path.join(root, "usr/bin/sluice")
+    expect("no symbols" in run("nm", program).stderr, "the program has symbols")
+    check = run(program, "--config", os.path.join(root, "etc/sluice/sluice.yaml"), "--listen", "127.0.0.1:0",
+                "--backend", "llama-server=" + stage.mock(), "--check")
+    expect(check.returncode == 0, check.stdout + check.stderr)
+    process = stage.start("packaged", [program, "--config", os.path.join(root, "etc/sluice/sluice.yaml"), "--listen",
+                                       "127.0.0.1:0", "--backend", "llama-server=" + stage.mock()])
+    url = ready(process.url())
+    expect(b"[DONE]" in fetch(url, "POST", PATH, chat("mock", "x", stream=True)).body, "no stream")
+    expect(process.stop() == 0, "exit code")
+    remove = run("dpkg", "--root=" + root, "--force-script-chrootless", "--force-not-root", "--log=/dev/null", "--purge", "sluice")
+    expect(remove.returncode == 0, remove.stderr[-500:])
+    left = [path for path in glob.glob(root + "/**", recursive=True) if os.path.isfile(path) and "/var/lib/dpkg/" not in path]
+    expect(not left, f"left behind: {left}")
+    return f"{os.path.getsize(first) / 1e6:.1f} MB; " + re.search("Depends: (.*)", fields).group(1)
+
+
+@case("the manual page is clean, and has every option of --help")
+def manual(stage):
+    page = os.path.join(PROJECT, "docs", "sluice.1")
+    if not shutil.which("groff"):
+        raise Skip("groff is not there")
+    check = run("groff", "-man", "-ww", "-z", "-Tutf8", page)
+    expect(check.returncode == 0 and not check.stderr.strip(), check.stderr)
+    with open(page) as file:
+        text = file.read().replace("\\-", "-")
+    helped = run(stage.options.sluice, "--help").stdout
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", helped)) - {"--option"}
+    missing = [option for option in sorted(options) if option not in text]
+    expect(len(options) >= 8 and not missing, f"not in the manual: {missing}")
+    extra = [option for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) - options - {"--option"}]
+    expect(not extra, f"not in --help: {extra}")
+
+
+@case("the units are right, and systemd rates the service safe")
+def units(stage):
+    if not shutil.which("systemd-analyze"):
+        raise Skip("systemd-analyze is not there")
+    unit = os.path.join(PROJECT, "config", "sluice.service")
+    rating = run("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+    found = re.search(r"Overall exposure level for sluice.service: ([0-9.]+)", rating.stdout)
+    if not found:
+        raise Skip("systemd-analyze cannot rate it here: " + rating.stderr.strip()[-100:])
+    with open(os.path.join(PROJECT, "docs", "OPERATIONS.md")) as page:
+        expect(f"rates it {found.group(1)} " in page.read(), f"the page says something else than {found.group(1)}")
+    for name in ("sluice.service", "sluice.socket"):
+        said = run("systemd-analyze", "verify", "--man=no", os.path.join(PROJECT, "config", name)).stderr
+        wrong = [line for line in said.splitlines() if "Unknown" in line or "Invalid" in line or "Failed to parse" in line]
+        expect(not wrong, "; ".join(wrong))
+    return f"exposure {found.group(1)}"
