@@ -73,6 +73,7 @@ extension Worker {
     private var share: MeterShare {
         var gauges = Gauges()
         gauges.active = Int(truncatingIfNeeded: meter.metrics.received &- meter.metrics.ended)
+        gauges.queued = sessions.values.count { $0.slot == .waiting }
         gauges.connections = server?.connectionCount ?? 0
         gauges.bodyBytes = server?.bodyBytes ?? 0
         gauges.unsentBytes = server?.unsentBytes ?? 0

@@ -31,6 +31,7 @@ public final class Server {
     private var deskMail: Mailbox<DeskMessage>?
     private var signals: [SignalSource] = []
     private var drainTimer: Timer?
+    private var greetingTimer: Timer?
     private var isDraining = false
     private var hasGreeted = false
     private var known: [BackendState] = []
@@ -73,6 +74,11 @@ public final class Server {
         watchSignals()
         if followers.isEmpty { manager.isReady(on: loop) }
         desk?.start()
+        // A backend whose name cannot be looked up in time must not keep the rest untold.
+        greetingTimer = Timer(on: loop) { [unowned self] in
+            if !hasGreeted { greet(desk?.backends ?? []) }
+        }
+        greetingTimer?.arm(after: Discovery.patience + .seconds(1))
         loop.run()
         for follower in followers { follower.thread.join() }
         // The last of their mail.

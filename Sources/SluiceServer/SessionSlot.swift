@@ -77,9 +77,12 @@ extension ChatSession {
             happened(.refused(attemptEnding))
         case .hangs:
             guard slot == .taken else { return }
-            failure = worker.error(for: .firstTokenTimeout, candidate.backend)
+            failure = APIError(
+                .upstreamFailed,
+                "The model on the backend '\(candidate.backend.name)' hangs, and unloading it did not help."
+            )
             attemptFailure = .cured
-            happened(.attemptFailed(.firstTokenTimeout))
+            happened(.attemptFailed(.upstreamFailed))
         case .description: break
         }
     }
@@ -98,7 +101,11 @@ extension ChatSession {
 
     /// A model that loads is waited for by a clock of its own, which the admission keeps.
     private func waitForLoading() {
-        let wait = worker.configuration.timeouts.loadWait.wholeNanoseconds
+        let waits = plan.candidates.map {
+            worker.configuration.timeouts(for: $0.backend.settings).loadWait.wholeNanoseconds
+        }
+        // A little more, so that it is the admission that says what was waited for.
+        let wait = (waits.max() ?? 0) + 1_000_000_000
         guard let queue = deadlines.settings.queue, queue < wait else { return }
         deadlines.settings.queue = wait
         armTimer()
