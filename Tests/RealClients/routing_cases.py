@@ -118,6 +118,35 @@ def reloads(stage):
     return f"{len(verdicts)} streams whole"
 
 
+@case("slots hold for two workers together, and both learn of a reload", seconds=60)
+def two_workers(stage):
+    upstream, address = mock(stage, "mock-shared")
+    text = f"listen: 127.0.0.1:0\nworkers: 2\nbackends:\n  - {{name: one, kind: llama-server, url: \"{address}\", slots: 2}}\n"
+    process, url = stage.sluice_with(text)
+    wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 5)
+    streams = [Stream(url, body(f"w{i}", tokens=20, delay_us=10_000)) for i in range(16)]
+    seen = []
+    while any(stream.is_alive() for stream in streams):
+        state = fetch(url, "GET", "/v1/backends").json()
+        seen.append((state["data"][0]["slots"]["used"], state["queued"]))
+        time.sleep(0.02)
+    expect([s.verdict() for s in streams] == ["whole"] * 16, f"{sorted({s.verdict() for s in streams})}")
+    expect(max(used for used, _ in seen) == 2, f"slots used and requests queued: {seen}")
+    expect(max(queued for _, queued in seen) > 8, f"slots used and requests queued: {seen}")
+    with open(process.command[process.command.index("--config") + 1], "w") as file:
+        file.write(text + "keys: [{name: alice, key: AAA}]\n")
+    process.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: "reloaded: " in process.said(), 5)
+    time.sleep(0.1)
+    # Enough connections to meet both workers.
+    without = {fetch(url, "GET", "/v1/models").status for _ in range(40)}
+    expect(without == {401}, f"without a key: {without}")
+    with_key = {fetch(url, "POST", PATH, {**body("k", tokens=2), "stream": False}, {"Authorization": "Bearer AAA"}).status
+                for _ in range(20)}
+    expect(with_key == {200}, f"with the key: {with_key}")
+    return f"2 of 2 slots used, up to {max(queued for _, queued in seen)} waited"
+
+
 class Closer(threading.Thread):
     """An Ollama that closes its connection after each answer without having said that it would."""
 
