@@ -34,7 +34,7 @@ import Testing
         let list = try body("llama-server/router/models-after.response.http")
         #expect(probe.take(.models, "", 200, list) == nil)
         _ = probe.take(.properties, "", 200, try body("llama-server/router/props.response.http"))
-        #expect(probe.found.models.map(\.id) == ["alpha", "beta", "broken"])
+        #expect(probe.found.models.map(\.id) == ["alpha", "beta", "broken", "delta", "gamma"])
         #expect(probe.found.loaded == ["alpha", "beta"])
         #expect(probe.found.residentModels == 2)
         // It has none itself, so one of its models is asked, and not made to load for that.
