@@ -85,6 +85,11 @@ swift_test() {
     fi
 }
 
+# The program as it is released: with Swift's own libraries inside, and without symbols.
+build_release() {
+    swift build --package-path "$project" -c release --static-swift-stdlib -Xlinker -s --product sluice
+}
+
 # Debian's compiler or the one that comes with Swift.
 build_benchmarks() {
     command -v cc >/dev/null && make -sC "$project/Benchmarks" || make -sC "$project/Benchmarks" CC=clang

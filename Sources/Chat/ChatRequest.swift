@@ -25,7 +25,8 @@ public struct ChatRequest: Sendable {
     /// Whether any message has a sound part.
     public let hasAudio: Bool
 
-    private let lastIndex: [String: Int]
+    /// By name, if there are so many members that looking through them would take long.
+    private let lastIndex: [String: Int]?
 
     /// The most top-level fields a body may have. OpenAI's reference knows 37, llama-server some 70
     /// more; a body full of one-byte fields would cost twenty times its size.
@@ -49,28 +50,44 @@ public struct ChatRequest: Sendable {
         let scan = try MessageScan.scan(json)
         members = json.members
         names = members.map { $0.key.string ?? "" }
-        lastIndex = Dictionary(
-            zip(names, names.indices), uniquingKeysWith: { _, later in later })
+        lastIndex =
+            names.count <= 32
+            ? nil
+            : Dictionary(zip(names, names.indices), uniquingKeysWith: { _, later in later })
         messageRanges = scan.messages
         developerRoles = scan.developerRoles
         emptyArguments = scan.emptyArguments
         hasImages = scan.hasImages
         hasAudio = scan.hasAudio
-        for field in Self.fields {
-            guard let value = self[field.name] else { continue }
-            try field.check(value)
+        try checkFields()
+    }
+
+    /// Throws for the first field, in the alphabet's order, that is not of its type.
+    private func checkFields() throws(APIError) {
+        var first: (name: String, fault: APIError)?
+        for (index, name) in names.enumerated() {
+            guard let field = Self.fieldsByName[name], isLast(index) else { continue }
+            let value = members[index].value
+            guard !value.isNull, first.map({ field.name < $0.name }) ?? true else { continue }
+            do { try field.check(value) } catch { first = (field.name, error) }
         }
+        if let first { throw first.fault }
     }
 
     /// The value of a top-level field; `nil` if it is absent or null.
     public subscript(field: String) -> JSONText? {
-        guard let index = lastIndex[field] else { return nil }
+        guard let index = index(of: field) else { return nil }
         let value = members[index].value
         return value.isNull ? nil : value
     }
 
     /// Whether the member at `index` is the one that counts for its name.
-    public func isLast(_ index: Int) -> Bool { lastIndex[names[index]] == index }
+    public func isLast(_ index: Int) -> Bool { self.index(of: names[index]) == index }
+
+    private func index(of name: String) -> Int? {
+        if let lastIndex { return lastIndex[name] }
+        return names.lastIndex(of: name)
+    }
 }
 
 // What routing, the session and the answer need to know.

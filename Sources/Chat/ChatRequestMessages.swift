@@ -89,17 +89,22 @@ struct MessageScan {
         messages.append(behind.skip())
         var role: Range<Int>?
         // By name, so that a later duplicate takes an earlier one's fault away.
-        var faults: [String: APIError] = ["role": .missingField("messages[\(index)].role")]
+        var faults: [String: APIError] = [:]
+        var hasRole = false
         walker.enterObject()
         while let name = walker.nextMember() {
-            guard name != "role" else {
-                faults[name] = walkRole(&walker, &role)
-                continue
+            let fault: APIError?
+            if name == "role" {
+                hasRole = true
+                fault = walkRole(&walker, &role)
+            } else {
+                fault = attempt(&walker) { scan, walker throws(APIError) in
+                    try scan.walkField(&walker, name)
+                }
             }
-            faults[name] = attempt(&walker) { scan, walker throws(APIError) in
-                try scan.walkField(&walker, name)
-            }
+            if fault != nil || !faults.isEmpty { faults[name] = fault }
         }
+        if !hasRole { faults["role"] = .missingField("messages[\(index)].role") }
         if let fault = Self.first(of: faults) { throw fault }
         if let role { developerRoles.append(role) }
     }
@@ -113,13 +118,13 @@ struct MessageScan {
     private func walkRole(
         _ walker: inout RequestWalker, _ developer: inout Range<Int>?
     ) -> APIError? {
-        let path = "messages[\(messages.count - 1)].role"
         let kind = walker.peekKind()
         var text = walker
         let range = walker.skip()
         developer = kind == .string && text.shortString() == "developer" ? range : nil
-        if kind == .null { return .missingField(path) }
-        return kind == .string ? nil : .invalidValue(path, "must be a string")
+        if kind == .string { return nil }
+        let path = "messages[\(messages.count - 1)].role"
+        return kind == .null ? .missingField(path) : .invalidValue(path, "must be a string")
     }
 
     /// Any other field of a message. Clients replay what they were sent, nulls and unknown fields

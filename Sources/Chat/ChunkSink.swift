@@ -56,8 +56,50 @@ public struct ChunkSink: Sendable {
         if framing == .serverSentEvents { bytes.append(0x0A) }
     }
 
+    /// Appends a whole event that is made of three parts.
+    public mutating func appendEvent(
+        _ head: Span<UInt8>, _ text: Span<UInt8>, _ tail: Span<UInt8>
+    ) {
+        let isEvent = framing == .serverSentEvents
+        // One check of the room instead of one for each part.
+        let room = head.count &+ text.count &+ tail.count &+ 8
+        bytes.append(addingCapacity: room) { output in
+            if isEvent { output.append("data: ") }
+            output.append(copying: head)
+            output.append(copying: text)
+            output.append(copying: tail)
+            output.append(0x0A)
+            if isEvent { output.append(0x0A) }
+        }
+    }
+
     /// Says that the answer is complete, where the framing has a word for that.
     public mutating func appendDone() {
         if framing == .serverSentEvents { bytes.append("data: [DONE]\n\n") }
+    }
+}
+
+extension OutputSpan<UInt8> {
+    @inline(__always)
+    fileprivate mutating func append(_ literal: StaticString) {
+        for i in 0..<literal.utf8CodeUnitCount {
+            // Safe: `i` is below the count of the literal.
+            append(unsafe literal.utf8Start[i])
+        }
+    }
+
+    /// Appends bytes; there must be room for them.
+    @inline(__always)
+    fileprivate mutating func append(copying source: Span<UInt8>) {
+        precondition(source.count <= freeCapacity)
+        unsafe withUnsafeMutableBufferPointer { buffer, count in
+            unsafe source.withUnsafeBytes { bytes in
+                guard let target = buffer.baseAddress, let start = bytes.baseAddress else { return }
+                // Safe: the room was checked above, and a span of other memory does not overlap.
+                unsafe UnsafeMutableRawPointer(target + count).copyMemory(
+                    from: start, byteCount: bytes.count)
+                count += bytes.count
+            }
+        }
     }
 }

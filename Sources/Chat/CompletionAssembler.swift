@@ -19,11 +19,15 @@ public struct CompletionAssembler: Sendable {
     private var heldBytes = 0
     private var choices: [CompletionChoice] = []
     /// `id`, `created`, … and what else stands beside the choices: the last value of each.
-    private var members: [(key: [UInt8], value: [UInt8])] = []
+    private var members: [CompletionMember] = []
     private var template = CompletionTemplate()
 
     /// Far beyond any server's answer; each member is looked for among the others.
     private static let memberLimit = 256
+
+    private static let order = [
+        "created", "model", "system_fingerprint", "usage", "id", "timings",
+    ].map { Array("\"\($0)\"".utf8) }
 
     /// Makes an assembler that holds at most about `limitBytes` bytes of the answer.
     public init(limitBytes: Int) { self.limitBytes = limitBytes }
@@ -31,11 +35,29 @@ public struct CompletionAssembler: Sendable {
     /// Takes the chunks of a sink with `.lines`: each line one chunk.
     public mutating func take(lines: Span<UInt8>) throws(CompletionError) {
         var start = 0
-        for i in 0..<lines.count where lines[i] == 0x0A {
-            try take(chunk: lines.extracting(start..<i))
-            start = i + 1
+        while let end = Self.lineEnd(in: lines, from: start) {
+            try take(chunk: lines.extracting(start..<end))
+            start = end + 1
         }
         guard start == lines.count else { throw .malformedChunk }
+    }
+
+    /// Where the next line feed stands; eight bytes at a time while none is among them.
+    private static func lineEnd(in lines: Span<UInt8>, from start: Int) -> Int? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var i = start
+        while i &+ 8 <= lines.count {
+            // Safe: the loop's condition keeps all eight bytes inside the span.
+            let word = unsafe lines.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let feeds = word ^ (ones &* 0x0A)
+            if (feeds &- ones) & ~feeds & (ones &* 0x80) != 0 { break }
+            i &+= 8
+        }
+        while i < lines.count {
+            if lines[i] == 0x0A { return i }
+            i &+= 1
+        }
+        return nil
     }
 
     /// Takes one chunk.
@@ -57,19 +79,11 @@ public struct CompletionAssembler: Sendable {
             choice.append(to: &json)
         }
         json.append(#"],"object":"chat.completion""#)
-        let order = ["created", "model", "system_fingerprint", "usage", "id", "timings"]
-        let known = order.compactMap { name in
-            members.first { $0.key.elementsEqual("\"\(name)\"".utf8) }
+        // As llama-server orders them, then the others as they came.
+        for name in Self.order {
+            for member in members where member.key == name { member.append(to: &json) }
         }
-        let others = members.filter { member in
-            !order.contains { member.key.elementsEqual("\"\($0)\"".utf8) }
-        }
-        for member in known + others {
-            json.append(UInt8(ascii: ","))
-            json.append(member.key.span)
-            json.append(UInt8(ascii: ":"))
-            json.append(member.value.span)
-        }
+        for member in members where !Self.order.contains(member.key) { member.append(to: &json) }
         json.append(UInt8(ascii: "}"))
         return json
     }
@@ -83,31 +97,33 @@ public struct CompletionAssembler: Sendable {
         guard let chunk = try? JSONText(bytes), chunk.kind == .object else {
             throw .malformedChunk
         }
+        var only: JSONText?
         for member in chunk.members {
-            switch member.key.string {
-            case "choices":
-                for choice in member.value.elements { try take(choice) }
-            // The object is another, and progress is for those who wait.
-            case "object", "prompt_progress": break
-            default:
-                if !member.value.isNull { try set(member) }
+            if member.isNamed("choices") {
+                let elements = member.value.elements
+                for choice in elements { try take(choice) }
+                only = elements.count == 1 ? elements[0] : nil
+            } else if !member.value.isNull, !member.isNamed("object"),
+                // The object is another, and progress is for those who wait.
+                !member.isNamed("prompt_progress")
+            {
+                try set(member)
             }
         }
-        learn(chunk)
+        if let only { learn(only) }
     }
 
-    /// Remembers what stands around the text, if the chunk has one text and nothing else that
-    /// counts.
-    private mutating func learn(_ chunk: JSONText) {
-        guard let elements = chunk["choices"]?.elements, elements.count == 1,
-            let choice = elements.first, choice["finish_reason"]?.isNull == true,
-            choice["logprobs"] == nil, let index = choice["index"]?.int,
+    /// Remembers what stands around the text, if the chunk's only choice has one text and nothing
+    /// else that counts.
+    private mutating func learn(_ choice: JSONText) {
+        guard choice["finish_reason"]?.isNull == true, choice["logprobs"] == nil,
+            let index = choice["index"]?.int,
             let position = choices.firstIndex(where: { $0.index == index }),
             let delta = choice["delta"]?.members, delta.count == 1, let part = delta.first,
             part.value.kind == .string, let member = choices[position].position(ofText: part.key)
         else { return }
         template.learn(
-            chunk.source, text: part.value.contents, choice: position, member: member)
+            choice.source, text: part.value.contents, choice: position, member: member)
     }
 
     private mutating func take(_ choice: JSONText) throws(CompletionError) {
@@ -125,15 +141,37 @@ public struct CompletionAssembler: Sendable {
     }
 
     private mutating func set(_ member: JSONText.Member) throws(CompletionError) {
-        let key = Array(member.key.bytes)
-        let value = Array(member.value.bytes)
-        if let known = members.firstIndex(where: { $0.key == key }) {
-            heldBytes += value.count - members[known].value.count
-            members[known].value = value
+        if let known = members.firstIndex(where: { $0.isNamed(member) }) {
+            // Nearly all of them are the same in every chunk.
+            guard !members[known].value.elementsEqual(member.value.bytes) else { return }
+            heldBytes += member.value.range.count - members[known].value.count
+            members[known].value = Array(member.value.bytes)
         } else {
-            heldBytes += key.count + value.count
+            heldBytes += member.key.range.count + member.value.range.count
             guard members.count < Self.memberLimit else { throw .malformedChunk }
-            members.append((key, value))
+            members.append(CompletionMember(member))
         }
+    }
+}
+
+/// A member of an object of the completion, as JSON.
+struct CompletionMember: Sendable {
+    /// With its quotes, as it was written first.
+    let key: [UInt8]
+    var value: [UInt8]
+
+    init(_ member: JSONText.Member) {
+        key = Array(member.key.bytes)
+        value = Array(member.value.bytes)
+    }
+
+    func isNamed(_ member: JSONText.Member) -> Bool { key.elementsEqual(member.key.bytes) }
+
+    /// Appends the member, with a comma before it.
+    func append(to json: inout [UInt8]) {
+        json.append(UInt8(ascii: ","))
+        json.append(key.span)
+        json.append(UInt8(ascii: ":"))
+        json.append(value.span)
     }
 }

@@ -14,32 +14,35 @@ struct CompletionChoice: Sendable {
     /// About how many bytes the choice holds.
     private(set) var heldBytes = 0
     /// The JSON value of `finish_reason`.
-    private var finish: [UInt8] = Array("null".utf8)
+    private var finish = Self.noFinish
+    private static let noFinish = Array("null".utf8)
     /// `content`, `reasoning_content`, `refusal` …: what comes in pieces of text.
     // `content` is there from the start: llama-server answers "" where there is only a call.
-    private var texts: [(key: [UInt8], text: [UInt8])] = [(Array("\"content\"".utf8), [])]
+    private var texts: [(key: [UInt8], text: [UInt8])] = [(Self.content, [])]
+    private static let content = Array("\"content\"".utf8)
     private var calls: [Call] = []
     /// The elements of `logprobs.content` and `logprobs.refusal`, with commas between them.
     private var logprobs: [(key: [UInt8], elements: [UInt8])] = []
     /// Members of deltas and choices that come whole: the last value of each.
-    private var messageMembers: [(key: [UInt8], value: [UInt8])] = []
-    private var choiceMembers: [(key: [UInt8], value: [UInt8])] = []
+    private var messageMembers: [CompletionMember] = []
+    private var choiceMembers: [CompletionMember] = []
     /// `function_call` and `audio`: objects that come in pieces, by the names of their members.
-    private var objects: [(key: [UInt8], members: [(key: [UInt8], value: [UInt8])])] = []
+    private var objects: [(key: [UInt8], members: [CompletionMember])] = []
 
     init(index: Int) { self.index = index }
 
     /// Takes this choice's part of a chunk.
     mutating func take(_ choice: JSONText) throws(CompletionError) {
         for member in choice.members where !member.value.isNull {
-            switch member.key.string {
-            case "index": break
-            case "finish_reason": finish = Array(member.value.bytes)
-            case "delta":
+            if member.isNamed("index") { continue }
+            if member.isNamed("finish_reason") {
+                finish = Array(member.value.bytes)
+            } else if member.isNamed("delta") {
                 for part in member.value.members { try takeDelta(part) }
-            case "logprobs":
+            } else if member.isNamed("logprobs") {
                 for part in member.value.members { takeLogprobs(part) }
-            default: Self.set(member, in: &choiceMembers, &heldBytes)
+            } else {
+                Self.set(member, in: &choiceMembers, &heldBytes)
             }
         }
     }
@@ -74,12 +77,12 @@ struct CompletionChoice: Sendable {
             json.append(object.key.span)
             json.append(":{")
             let start = json.count
-            json.append(members: object.members)
+            for member in object.members { member.append(to: &json) }
             // The comma before the first one.
             if json.count > start { json.remove(at: start) }
             json.append(UInt8(ascii: "}"))
         }
-        json.append(members: messageMembers)
+        for member in messageMembers { member.append(to: &json) }
         json.append(UInt8(ascii: "}"))
         if !logprobs.isEmpty {
             json.append(#","logprobs":{"#)
@@ -92,7 +95,7 @@ struct CompletionChoice: Sendable {
             }
             json.append(UInt8(ascii: "}"))
         }
-        json.append(members: choiceMembers)
+        for member in choiceMembers { member.append(to: &json) }
         json.append(UInt8(ascii: "}"))
     }
 
@@ -100,20 +103,23 @@ struct CompletionChoice: Sendable {
 
     /// Texts are added up by their names, so that a name this program does not know is no loss.
     private mutating func takeDelta(_ part: JSONText.Member) throws(CompletionError) {
-        switch (part.key.string, part.value.kind) {
-        case ("role", _), (_, .null): break
-        case ("tool_calls", _):
+        if part.value.isNull || part.isNamed("role") { return }
+        if part.isNamed("tool_calls") {
             for call in part.value.elements { try takeCall(call) }
-        case ("function_call", .object), ("audio", .object): takePieces(part)
-        case (_, .string):
-            let key = Array(part.key.bytes)
-            if let known = texts.firstIndex(where: { $0.key == key }) {
+        } else if part.value.kind == .object,
+            part.isNamed("function_call") || part.isNamed("audio")
+        {
+            takePieces(part)
+        } else if part.value.kind == .string {
+            if let known = position(ofText: part.key) {
                 texts[known].text += part.value.source[part.value.contents]
             } else {
-                texts.append((key, Array(part.value.source[part.value.contents])))
+                let text = Array(part.value.source[part.value.contents])
+                texts.append((Array(part.key.bytes), text))
             }
             heldBytes += part.value.range.count
-        default: Self.set(part, in: &messageMembers, &heldBytes)
+        } else {
+            Self.set(part, in: &messageMembers, &heldBytes)
         }
     }
 
@@ -124,7 +130,7 @@ struct CompletionChoice: Sendable {
         guard let position = objects.firstIndex(where: { $0.key == key }) else { return }
         for piece in part.value.members where !piece.value.isNull {
             let name = Array(piece.key.bytes)
-            let addsUp = ["arguments", "data", "transcript"].contains(where: piece.key.isString)
+            let addsUp = ["arguments", "data", "transcript"].contains(where: piece.isNamed)
             let known = objects[position].members.firstIndex { $0.key == name }
             guard addsUp, piece.value.kind == .string, let known,
                 objects[position].members[known].value.first == UInt8(ascii: "\"")
@@ -190,28 +196,14 @@ struct CompletionChoice: Sendable {
     }
 
     private static func set(
-        _ member: JSONText.Member, in members: inout [(key: [UInt8], value: [UInt8])],
-        _ heldBytes: inout Int
+        _ member: JSONText.Member, in members: inout [CompletionMember], _ heldBytes: inout Int
     ) {
-        let key = Array(member.key.bytes)
-        let value = Array(member.value.bytes)
         // Counts what is replaced too: a bound on work as well as on memory.
-        heldBytes += key.count + value.count
-        if let known = members.firstIndex(where: { $0.key == key }) {
-            members[known].value = value
+        heldBytes += member.key.range.count + member.value.range.count
+        if let known = members.firstIndex(where: { $0.isNamed(member) }) {
+            members[known].value = Array(member.value.bytes)
         } else {
-            members.append((key, value))
-        }
-    }
-}
-
-extension [UInt8] {
-    fileprivate mutating func append(members: [(key: [UInt8], value: [UInt8])]) {
-        for member in members {
-            append(UInt8(ascii: ","))
-            append(member.key.span)
-            append(UInt8(ascii: ":"))
-            append(member.value.span)
+            members.append(CompletionMember(member))
         }
     }
 }

@@ -28,8 +28,9 @@ struct CompletionTemplate: Sendable {
     func text(of chunk: Span<UInt8>) -> Range<Int>? {
         let tailStart = chunk.count - tail.count
         guard isLearned, tailStart >= head.count else { return nil }
-        for i in 0..<head.count where chunk[i] != head[i] { return nil }
-        for i in 0..<tail.count where chunk[tailStart + i] != tail[i] { return nil }
+        guard chunk.extracting(0..<head.count).isEqual(to: head.span),
+            chunk.extracting(tailStart..<chunk.count).isEqual(to: tail.span)
+        else { return nil }
         // The head ends with the opening quote, the tail begins with the closing one.
         var scanner = JSONScanner(at: head.count - 1, depthLimit: 1)
         // What is wrong with a text is found, and said, on the slow path.
@@ -37,5 +38,25 @@ struct CompletionTemplate: Sendable {
             return nil
         }
         return text
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether the bytes are the same; `other` has as many.
+    fileprivate func isEqual(to other: Span<UInt8>) -> Bool {
+        var i = 0
+        while i &+ 8 <= count, i &+ 8 <= other.count {
+            // Safe: the loop's condition keeps all eight bytes inside both spans.
+            let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let otherWord = unsafe other.bytes.unsafeLoadUnaligned(
+                fromByteOffset: i, as: UInt64.self)
+            guard word == otherWord else { return false }
+            i &+= 8
+        }
+        while i < count {
+            guard self[i] == other[i] else { return false }
+            i &+= 1
+        }
+        return true
     }
 }

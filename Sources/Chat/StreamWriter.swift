@@ -14,7 +14,8 @@ package struct StreamWriter: Sendable {
     package private(set) var isDone = false
 
     private var choices: [StreamChoice] = []
-    private var hasBegun = false
+    /// Whether the first event has been written.
+    package private(set) var hasBegun = false
     private var hasUsageLeft = false
     /// A finish chunk without its closing brace, that waits for llama-server's timings.
     private var heldFinish: [UInt8] = []

@@ -87,7 +87,7 @@ package struct UsageTally: Sendable {
         usage.removeLast()
         // Details that the upstream gives stay; they are about the prompt, which is one for all.
         let rewritten = ["prompt_tokens", "completion_tokens", "total_tokens"]
-        for member in reported.members where !rewritten.contains(where: member.key.isString) {
+        for member in reported.members where !rewritten.contains(where: member.isNamed) {
             usage.append(UInt8(ascii: ","))
             usage += member.key.bytes
             usage.append(UInt8(ascii: ":"))

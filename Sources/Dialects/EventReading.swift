@@ -35,10 +35,15 @@ enum EventReading {
 
     /// The JSON of a reported failure: the `error` member, or the whole event of vLLM's older form.
     static func reportedError(_ event: JSONText) -> [UInt8]? {
-        if let error = event["error"], !error.isNull, error.bool != false, error.string != "" {
+        reportedError(event, uniqueMembers(of: event))
+    }
+
+    /// The same, for an event whose members are known.
+    static func reportedError(_ event: JSONText, _ members: [JSONText.Member]) -> [UInt8]? {
+        if let error = members.value("error"), error.bool != false, error.string != "" {
             return Array(error.bytes)
         }
-        guard event["object"]?.isString("error") == true else { return nil }
+        guard members.value("object")?.isString("error") == true else { return nil }
         return Array(event.bytes)
     }
 

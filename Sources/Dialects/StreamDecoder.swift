@@ -18,13 +18,19 @@ public enum UpstreamDialect: Sendable, Equatable, CaseIterable {
 /// complete: what an upstream does after that is its own affair.
 public struct StreamDecoder: Sendable {
     private var events: SSEDecoder
-    private var records: LineSplitter
     private var openAI: OpenAIStream
-    private var ollama: OllamaStream
+    // None or one: the dialect that is not spoken takes no room in sessions, of which there are
+    // many.
+    private var ollama: [Ollama] = []
     private let dialect: UpstreamDialect
     /// What an OpenAI-compatible upstream's body is.
     private var form = BodyForm.undecided
     private let eventLimit: Int
+
+    private struct Ollama: Sendable {
+        var records: LineSplitter
+        var stream: OllamaStream
+    }
 
     private enum BodyForm: Sendable {
         /// Only white space has come.
@@ -40,26 +46,24 @@ public struct StreamDecoder: Sendable {
         self.dialect = dialect
         self.eventLimit = eventLimit
         events = SSEDecoder(limit: eventLimit)
-        records = LineSplitter(limit: eventLimit)
         openAI = OpenAIStream(options)
-        ollama = OllamaStream(options)
+        if dialect == .ollama {
+            ollama = [
+                Ollama(records: LineSplitter(limit: eventLimit), stream: OllamaStream(options))
+            ]
+        }
     }
 
     /// Upstream data events seen so far. Comments (llama-server's pings) do not count, so that
     /// deadlines between tokens are not fed by them.
-    public var dataEvents: Int {
-        switch dialect {
-        case .openAI: openAI.dataEvents
-        case .ollama: ollama.dataEvents
-        }
-    }
+    public private(set) var dataEvents = 0
 
     /// Whether every choice has finished (OpenAI) or `done: true` came (Ollama): from here on the
     /// answer is complete, however the connection ends.
     public var isAnswerComplete: Bool { writer.isComplete }
 
     /// Whether the end was written to the sink. Bytes after that are ignored.
-    public var isDone: Bool { writer.isDone }
+    public private(set) var isDone = false
 
     /// Tokens of the prompt and of all choices, as far as the upstream has told.
     public var usage: (promptTokens: Int, completionTokens: Int)? {
@@ -71,6 +75,7 @@ public struct StreamDecoder: Sendable {
         _ bytes: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
         guard !isDone else { return }
+        defer { noteProgress() }
         do throws(DialectError) {
             switch dialect {
             case .openAI:
@@ -79,7 +84,7 @@ public struct StreamDecoder: Sendable {
                 } else {
                     try feedBeginning(bytes, &sink)
                 }
-            case .ollama: try ollama.feed(bytes, through: &records, into: &sink)
+            case .ollama: try Self.feed(&ollama[0], bytes, &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -90,6 +95,7 @@ public struct StreamDecoder: Sendable {
     /// (usage, `[DONE]`), or throws `.endedEarly`.
     public mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
         guard !isDone else { return }
+        defer { noteProgress() }
         do throws(DialectError) {
             switch dialect {
             case .openAI:
@@ -99,8 +105,7 @@ public struct StreamDecoder: Sendable {
                 try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
-                try ollama.takeRest(of: &records, into: &sink)
-                try ollama.finish(into: &sink)
+                try Self.finish(&ollama[0], &sink)
             }
         } catch {
             try pardon(error, &sink)
@@ -109,10 +114,32 @@ public struct StreamDecoder: Sendable {
 
     // MARK: - Parts
 
+    /// Kept here, because reading them off a stream's state would copy that.
+    private mutating func noteProgress() {
+        switch dialect {
+        case .openAI: (dataEvents, isDone) = (openAI.dataEvents, openAI.isDone)
+        case .ollama:
+            (dataEvents, isDone) = (ollama[0].stream.dataEvents, ollama[0].stream.writer.isDone)
+        }
+    }
+
+    private static func feed(
+        _ ollama: inout Ollama, _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        try ollama.stream.feed(bytes, through: &ollama.records, into: &sink)
+    }
+
+    private static func finish(
+        _ ollama: inout Ollama, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        try ollama.stream.takeRest(of: &ollama.records, into: &sink)
+        try ollama.stream.finish(into: &sink)
+    }
+
     private var writer: StreamWriter {
         switch dialect {
         case .openAI: openAI.writer
-        case .ollama: ollama.writer
+        case .ollama: ollama[0].stream.writer
         }
     }
 
@@ -153,13 +180,13 @@ public struct StreamDecoder: Sendable {
         guard isAnswerComplete else {
             switch dialect {
             case .openAI: openAI.abandon(into: &sink)
-            case .ollama: ollama.abandon(into: &sink)
+            case .ollama: ollama[0].stream.abandon(into: &sink)
             }
             throw error
         }
         switch dialect {
         case .openAI: try openAI.finish(into: &sink)
-        case .ollama: try ollama.finish(into: &sink)
+        case .ollama: try ollama[0].stream.finish(into: &sink)
         }
     }
 }

@@ -15,6 +15,19 @@ func equal(_ bytes: Span<UInt8>, _ range: Range<Int>, _ literal: StaticString) -
 func stands(_ part: Span<UInt8>, in bytes: Span<UInt8>, at start: Int) -> Bool {
     guard start >= 0, part.count <= bytes.count &- start else { return false }
     var i = 0
+    while i &+ 32 <= part.count {
+        // Safe: the loop's condition keeps the block inside `part`, and the check above that inside
+        // `bytes`.
+        let left = unsafe part.bytes.unsafeLoadUnaligned(
+            fromByteOffset: i, as: SIMD4<UInt64>.self)
+        let right = unsafe bytes.bytes.unsafeLoadUnaligned(
+            fromByteOffset: start &+ i, as: SIMD4<UInt64>.self)
+        let difference = left ^ right
+        guard difference[0] | difference[1] | difference[2] | difference[3] == 0 else {
+            return false
+        }
+        i &+= 32
+    }
     while i &+ 8 <= part.count {
         let left = unsafe part.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
         let right = unsafe bytes.bytes.unsafeLoadUnaligned(

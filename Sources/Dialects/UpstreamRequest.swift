@@ -25,12 +25,15 @@ public struct UpstreamRequest: Sendable, Equatable {
     /// The path to post to, below the backend's URL.
     public let path: String
     /// The body in order; JSON.
-    public let body: [BodyPart]
+    public private(set) var body: [BodyPart]
     /// The fields this backend cannot honour, for `x-sluice-ignored`: safe to stand in a header.
     public let ignored: [String]
 
     /// The length of the body in bytes, for `Content-Length`.
     public var contentLength: Int { body.reduce(0) { $0 + $1.count } }
+
+    /// Lets the body go once it will not be sent again.
+    public mutating func releaseBody() { body = [] }
 
     /// The whole body, put together; `client` is the body the request was made from.
     public func bytes(client: [UInt8]) -> [UInt8] {

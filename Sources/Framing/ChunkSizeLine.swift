@@ -15,6 +15,9 @@ struct ChunkSizeLine: Equatable {
     private var digits = 0
     private var length = 0
 
+    /// Whether no byte of the line has come.
+    var isEmpty: Bool { length == 0 }
+
     /// Takes one byte; gives the size with the last one.
     mutating func take(_ byte: UInt8) throws(ResponseRefusal) -> Int? {
         length += 1
@@ -37,7 +40,8 @@ struct ChunkSizeLine: Equatable {
         return nil
     }
 
-    private static func digit(_ byte: UInt8) -> Int? {
+    @inline(__always)
+    static func digit(_ byte: UInt8) -> Int? {
         switch byte {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
         case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a")) + 10

@@ -107,6 +107,18 @@ public struct HTTPRequestParser: Sendable {
         }
     }
 
+    /// How many bytes of a body of declared length are still to come; 0 in every other state.
+    public var bodyBytesToCome: Int {
+        if case .body(let remaining) = state { remaining } else { 0 }
+    }
+
+    /// So many of `bodyBytesToCome` were read without being passed through here: a large body is
+    /// better read to where it stays.
+    public mutating func skipBody(_ count: Int) {
+        guard case .body(let remaining) = state, count <= remaining else { return }
+        state = count == remaining ? .complete : .body(remaining: remaining - count)
+    }
+
     /// The `Origin` of the request that is being read, or was refused, once its line was read: a
     /// page may read also a refusal.
     public var origin: String? { builder.origin }

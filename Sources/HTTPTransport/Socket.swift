@@ -73,13 +73,15 @@ struct Socket: ~Copyable {
         }
     }
 
-    /// Writes as many of the bytes as the socket takes now.
+    /// Writes as many of the bytes as the socket takes now. With `more` the kernel may hold back
+    /// what is no full packet until the next bytes come.
     @inline(__always)
-    borrowing func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    borrowing func send(_ bytes: UnsafeRawBufferPointer, more: Bool = false) -> Transfer {
         if let tls { return unsafe tls.send(bytes) }
+        let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
         while true {
             let count = unsafe Glibc.send(
-                descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+                descriptor, bytes.baseAddress, bytes.count, flags)
             if count >= 0 { return .bytes(count) }
             switch errno {
             case EINTR: continue

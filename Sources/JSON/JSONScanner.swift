@@ -107,8 +107,12 @@ public struct JSONScanner: Sendable {
         let count = bytes.count
         while true {
             // Eight bytes at a time while none of them is a quote, a backslash, a control or over
-            // 0x7F.
+            // 0x7F; from the third time on in blocks, for then the text may well be long.
+            var words = 2
             while i &+ 8 <= count {
+                if words == 0 { i = Self.skipPlainBlocks(bytes, i) }
+                words &-= 1
+                guard i &+ 8 <= count else { break }
                 let word = unsafe bytes.bytes.unsafeLoadUnaligned(
                     fromByteOffset: i, as: UInt64.self)
                 let found = Self.special(word)
@@ -156,6 +160,28 @@ public struct JSONScanner: Sendable {
         let isBackslash = (backslash &- ones) & ~backslash
         let isControl = (word &- (ones &* 0x20)) & ~word
         return (isQuote | isBackslash | isControl | word) & high
+    }
+
+    /// Passes over blocks of 32 bytes that a string scan need not look at.
+    @inline(__always)
+    private static func skipPlainBlocks(_ bytes: Span<UInt8>, _ start: Int) -> Int {
+        var i = start
+        let quote = SIMD32<Int8>(repeating: 0x22)
+        let backslash = SIMD32<Int8>(repeating: 0x5C)
+        // As signed numbers, bytes over 0x7F are below the controls.
+        let controls = SIMD32<Int8>(repeating: 0x20)
+        while i &+ 32 <= bytes.count {
+            // Safe: the loop's condition keeps all of the block inside the span.
+            let block = unsafe bytes.bytes.unsafeLoadUnaligned(
+                fromByteOffset: i, as: SIMD32<Int8>.self)
+            let mask = block .== quote .| block .== backslash .| block .< controls
+            // Safe: both are 32 bytes without padding, and every pattern of bits is a number. The
+            // library's `any` is a call for each block, and dearer than the rest.
+            let words = unsafe unsafeBitCast(mask, to: SIMD4<UInt64>.self)
+            if words[0] | words[1] | words[2] | words[3] != 0 { break }
+            i &+= 32
+        }
+        return i
     }
 
     private mutating func enter(_ bytes: Span<UInt8>, _ opening: UInt8) throws(JSONError) {

@@ -30,16 +30,31 @@ public struct JSONText: Sendable {
 
     /// One `"key": value` of an object.
     public struct Member: Sendable {
-        /// The key as it stands, quotes included; `key.string` is its text.
-        public let key: JSONText
         /// The value.
         public let value: JSONText
+        private let keyRange: Range<Int>
+
+        fileprivate init(key: Range<Int>, value: JSONText) {
+            keyRange = key
+            self.value = value
+        }
+
+        /// Whether the key's text is `name`: see `JSONText.isString`.
+        public func isNamed(_ name: String) -> Bool {
+            value.isText((keyRange.lowerBound + 1)..<(keyRange.upperBound - 1), name)
+        }
+
+        /// The key as it stands, quotes included; `key.string` is its text.
+        public var key: JSONText {
+            JSONText(source: value.source, range: keyRange, kind: .string)
+        }
     }
 
     /// The members of an object in their order, duplicates included; empty for any other kind.
     public var members: [Member] {
         guard kind == .object else { return [] }
         var members: [Member] = []
+        members.reserveCapacity(8)
         var scanner = JSONScanner(at: range.lowerBound, depthLimit: .max)
         // The text was checked as a whole, so nothing below can throw; were it to, the walk ends.
         guard (try? scanner.enterObject(source.span)) != nil else { return [] }
@@ -47,8 +62,7 @@ public struct JSONText: Sendable {
             let value = take(&scanner)
         {
             let quoted = (key.lowerBound - 1)..<(key.upperBound + 1)
-            members.append(
-                Member(key: JSONText(source: source, range: quoted, kind: .string), value: value))
+            members.append(Member(key: quoted, value: value))
         }
         return members
     }
@@ -69,7 +83,21 @@ public struct JSONText: Sendable {
     /// The value of `key` in an object (the last one, if the key stands there twice); `nil` if
     /// there is none.
     public subscript(key: String) -> JSONText? {
-        members.last { $0.key.isString(key) }?.value
+        guard kind == .object else { return nil }
+        var scanner = JSONScanner(at: range.lowerBound, depthLimit: .max)
+        // As in `members`: checked before, so nothing throws.
+        guard (try? scanner.enterObject(source.span)) != nil else { return nil }
+        var found: JSONText?
+        while let name = try? scanner.nextMember(source.span) {
+            let isWanted = isText(name, key)
+            guard isWanted else {
+                guard (try? scanner.skipValue(source.span)) != nil else { return nil }
+                continue
+            }
+            guard let value = take(&scanner) else { return nil }
+            found = value
+        }
+        return found
     }
 
     /// The text of a string, escapes undone; `nil` for any other kind. A lone surrogate becomes
@@ -94,10 +122,31 @@ public struct JSONText: Sendable {
     /// Whether this is a string with exactly this text: byte for byte once escapes are undone, so
     /// that two ways to write é in Unicode are two texts.
     public func isString(_ text: String) -> Bool {
-        guard kind == .string else { return false }
-        let raw = source[contents]
-        guard raw.contains(UInt8(ascii: "\\")) else { return raw.elementsEqual(text.utf8) }
-        return decodedBytes.elementsEqual(text.utf8)
+        kind == .string && isText(contents, text)
+    }
+
+    /// Whether the text of the string whose inside stands at `raw` is `text`.
+    fileprivate func isText(_ raw: Range<Int>, _ text: String) -> Bool {
+        let wanted = text.utf8.span
+        // An escape is longer than what it stands for.
+        guard raw.count >= wanted.count else { return false }
+        let bytes = source.span
+        var isEscaped = false
+        if raw.count == wanted.count {
+            for i in 0..<wanted.count {
+                let byte = bytes[raw.lowerBound &+ i]
+                guard byte == wanted[i], byte != UInt8(ascii: "\\") else { return false }
+            }
+            return true
+        }
+        // Nearly always the first byte tells.
+        let first = bytes[raw.lowerBound]
+        if first != UInt8(ascii: "\\"), wanted.isEmpty || first != wanted[0] { return false }
+        for i in raw where bytes[i] == UInt8(ascii: "\\") { isEscaped = true }
+        guard isEscaped else { return false }
+        var decoded: [UInt8] = []
+        appendUnescaped(bytes, raw, to: &decoded)
+        return decoded.elementsEqual(text.utf8)
     }
 
     /// The number as an integer: also `2.0` and `1e3`, but nothing with a fraction or out of range.

@@ -107,11 +107,23 @@ public struct Deadlines: Sendable {
 
     /// What is due at `now`: the gravest first, of deadlines the one that passed first.
     public func due(now: Int64) -> Due? {
-        clocks.filter { $0.at <= now }.min { ($0.rank, $0.at) < ($1.rank, $1.at) }?.due
+        var first: Clock?
+        forEachClock { clock in
+            guard clock.at <= now else { return }
+            guard let known = first, (known.rank, known.at) <= (clock.rank, clock.at) else {
+                first = clock
+                return
+            }
+        }
+        return first?.due
     }
 
     /// When to look again; `nil` if no clock is running.
-    public var next: Int64? { clocks.map(\.at).min() }
+    public var next: Int64? {
+        var next: Int64?
+        forEachClock { next = min(next ?? $0.at, $0.at) }
+        return next
+    }
 
     private struct Clock {
         var at: Int64
@@ -126,10 +138,10 @@ public struct Deadlines: Sendable {
         }
     }
 
-    private var clocks: [Clock] {
-        var clocks: [Clock] = []
+    /// Hands out the clocks that are running.
+    private func forEachClock(_ body: (Clock) -> Void) {
         func add(_ start: Int64, _ length: Int64?, _ due: Due) {
-            if let length { clocks.append(Clock(at: start &+ length, due: due)) }
+            if let length { body(Clock(at: start &+ length, due: due)) }
         }
         switch phase {
         case .queued: add(phaseBegan - queuedBefore, settings.queue, .deadline(.queueTimeout))
@@ -141,11 +153,10 @@ public struct Deadlines: Sendable {
         case .streaming: add(lastEvent, settings.token, .deadline(.tokenTimeout))
         // The client's own deadline is the connection's (`client_stall`).
         case .paused: break
-        case .delivering: return []
+        case .delivering: return
         }
         if phase != .queued { add(dispatched, settings.total, .deadline(.totalTimeout)) }
         if headIsOurs, !headIsSent { add(began, settings.headGrace, .headGrace) }
         if headIsSent, phase != .paused { add(lastSent, settings.keepAlive, .comment) }
-        return clocks
     }
 }

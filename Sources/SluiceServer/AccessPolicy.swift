@@ -23,7 +23,7 @@ struct Caller: Sendable {
 extension Caller {
     init(_ exchange: Exchange) {
         method = exchange.method
-        path = String(exchange.target.prefix { $0 != "?" })
+        path = exchange.path
         host = exchange.header("host")
         origin = exchange.header("origin")
         authorization = exchange.header("authorization")

@@ -104,18 +104,17 @@ extension Worker {
         var candidates: [Candidate] = []
         var firstError: APIError?
         for route in routes {
-            guard let backend = fleet.backend(named: route.backend), backend.kind != .auto else {
-                continue
-            }
+            guard let index = fleet.backends.firstIndex(where: { $0.name == route.backend }),
+                fleet.backends[index].kind != .auto
+            else { continue }
             do throws(APIError) {
-                let target = RequestTarget(backend, route)
+                let target = RequestTarget(fleet.backends[index], route)
                 candidates.append(
                     Candidate(
-                        place: Place(
+                        Place(
                             backend: route.backend, model: route.upstreamModel, tier: route.tier),
-                        backend: backend, dialect: backend.kind == .ollama ? .ollama : .openAI,
-                        upstream: try write(target),
-                        upstreamKind: target.kind, thinkTags: route.rule?.thinkTags ?? false))
+                        fleet, index, try write(target),
+                        kind: target.kind, thinkTags: route.rule?.thinkTags ?? false))
             } catch {
                 firstError = firstError ?? error
             }

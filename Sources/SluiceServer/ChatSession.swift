@@ -15,12 +15,30 @@ internal import Routing
 struct Candidate {
     /// What the admission calls it.
     let place: Place
-    let backend: BackendState
+    // The fleet's array and a place in it: a backend's state is large, and every session has one.
+    private let backends: [BackendState]
+    private let index: Int
     let dialect: UpstreamDialect
-    let upstream: UpstreamRequest
+    var upstream: UpstreamRequest
     let upstreamKind: UpstreamKind
     /// Whether `<think>` tags in the text are reasoning.
     let thinkTags: Bool
+
+    /// `upstream` is the request for the backend at `index` of the fleet.
+    init(
+        _ place: Place, _ fleet: Fleet, _ index: Int, _ upstream: UpstreamRequest,
+        kind: UpstreamKind, thinkTags: Bool
+    ) {
+        self.place = place
+        backends = fleet.backends
+        self.index = index
+        self.upstream = upstream
+        upstreamKind = kind
+        dialect = kind == .ollama ? .ollama : .openAI
+        self.thinkTags = thinkTags
+    }
+
+    var backend: BackendState { backends[index] }
 }
 
 /// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it
@@ -33,7 +51,6 @@ final class ChatSession {
     let exchange: Exchange
     private let form: AnswerForm
     private let clientModel: String
-    /// Asked with every chunk, so it is looked up once.
     private let wantsStream: Bool
     /// Where it goes; before the first grant, where it would like to go.
     var candidate: Candidate
@@ -106,15 +123,6 @@ final class ChatSession {
         armTimer()
         askForSlot()
     }
-
-    /// Ends the session from outside: shutdown, an operator.
-    func stop(_ ending: Ending, _ error: APIError) {
-        failure = error
-        happened(.stopped(ending))
-    }
-
-    /// Ends the session because its connection is about to be dropped.
-    func cutOff(_ ending: Ending) { happened(.cutOff(ending)) }
 
     // MARK: - Turns
 
@@ -218,13 +226,13 @@ final class ChatSession {
         worker.loop.afterThisTurn { _ = ended }
     }
 
-    /// Sends what the decoder has made of the bytes just read.
-    private func passOn() {
+    /// Sends what the decoder has made of the bytes just read, at `now`.
+    private func passOn(now: Instant) {
         if wantsStream {
             guard !worker.events.isEmpty else { return }
             exchange.write(&worker.events.bytes)
             worker.events.reset()
-            deadlines.sentToClient(now: worker.loop.now.nanoseconds)
+            deadlines.sentToClient(now: now.nanoseconds)
         } else {
             assemble()
         }
@@ -263,7 +271,7 @@ final class ChatSession {
             if decoder.dataEvents > 0 { noteFirstEvent() }
             happened(.answerCompleted)
         } catch {
-            passOn()
+            passOn(now: worker.loop.now)
             fail(otherwise ?? error)
         }
     }
@@ -281,6 +289,14 @@ final class ChatSession {
         pace = worker.answerBegan(record, dispatched: dispatched)
         happened(.firstEvent)
         enter(.streaming)
+        releaseRequest()
+    }
+
+    /// From the first event on nobody else is asked: what was kept for that can go.
+    private func releaseRequest() {
+        plan.release()
+        candidate.upstream.releaseBody()
+        exchange.releaseBody()
     }
 
     // MARK: - The reply
@@ -412,14 +428,14 @@ extension ChatSession: CallObserver {
             if !worker.events.isEmpty || !worker.lines.isEmpty { noteFirstEvent() }
             // A complete answer stays one, whatever follows it.
             if decoder.isAnswerComplete { return upstreamFinished() }
-            passOn()
+            passOn(now: worker.loop.now)
             return fail(error)
         }
+        let now = worker.loop.now
         if decoder.dataEvents != eventsBefore {
-            let now = worker.loop.now.nanoseconds
-            deadlines.eventArrived(now: now)
+            deadlines.eventArrived(now: now.nanoseconds)
             worker.meter.metrics.eventsArrived(
-                decoder.dataEvents - eventsBefore, &pace, now: now)
+                decoder.dataEvents - eventsBefore, &pace, now: now.nanoseconds)
             if eventsBefore == 0 { noteFirstEvent() }
         }
         if decoder.isDone {
@@ -427,7 +443,7 @@ extension ChatSession: CallObserver {
             if !wantsStream { assemble() }
             return happened(.answerCompleted)
         }
-        passOn()
+        passOn(now: now)
     }
 
     private func keepRefusal(_ part: Span<UInt8>) {
@@ -475,14 +491,4 @@ extension ChatSession: CallObserver {
             happened(.upstreamFailed(.upstreamProtocol))
         }
     }
-}
-
-// MARK: - The client
-
-extension ChatSession: ExchangeObserver {
-    func clientLeft() { happened(.clientLeft) }
-    func clientStalled() { happened(.clientStalled) }
-    func clientBlocked() { happened(.clientBlocked) }
-    func clientDrained() { happened(.clientDrained) }
-    func replyDelivered() { happened(.replyDelivered) }
 }

@@ -16,8 +16,8 @@ struct RoutePlan {
     private(set) var candidates: [Candidate]
     /// What tells conversations apart; see `Ticket.prefixes`.
     var prefixes: [UInt64] = []
-    private let find: () throws(APIError) -> [Route]
-    private let make: ([Route]) throws(APIError) -> [Candidate]
+    private var find: (() throws(APIError) -> [Route])?
+    private var make: (([Route]) throws(APIError) -> [Candidate])?
 
     init(
         model: String, routes: [Route], candidates: [Candidate],
@@ -36,6 +36,7 @@ struct RoutePlan {
     mutating func refresh(_ fleet: Fleet) -> Bool {
         // Who waits is not refused because its backend has just been taken away or renamed: the
         // admission lets it wait a little for another.
+        guard let find, let make else { return false }
         guard let routes = try? find(), routes != self.routes || !isCurrent(fleet),
             let candidates = try? make(routes)
         else { return false }
@@ -43,6 +44,12 @@ struct RoutePlan {
         self.routes = routes
         self.candidates = candidates
         return places != before
+    }
+
+    /// Lets everything go: from the first event on nobody else is asked, and a stream may be long.
+    mutating func release() {
+        (routes, candidates) = ([], [])
+        (find, make) = (nil, nil)
     }
 
     /// Whether the requests are still written for the servers that are there.

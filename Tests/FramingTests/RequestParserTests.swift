@@ -45,6 +45,24 @@ import Testing
         }
     }
 
+    @Test func aBodyMayBeReadPastTheParser() {
+        var client = Connection(parser: HTTPRequestParser(limits: limits))
+        #expect(client.parser.bodyBytesToCome == 0)
+        let begin = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na"
+        #expect(client.read(begin) == ["head /", "body a"])
+        #expect(client.parser.bodyBytesToCome == 4)
+        client.parser.skipBody(3)
+        #expect(client.parser.bodyBytesToCome == 1)
+        // More than is to come moves nothing.
+        client.parser.skipBody(2)
+        #expect(client.parser.bodyBytesToCome == 1)
+        client.parser.skipBody(1)
+        let next = "POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na"
+        #expect(client.read(next) == ["end", "head /2", "body a"])
+        // Only what has no framing of its own can be read so.
+        #expect(client.parser.bodyBytesToCome == 0)
+    }
+
     @Test func itSaysWhatItIsWaitingFor() {
         var client = Connection(parser: HTTPRequestParser(limits: limits))
         #expect(client.state == "idle")

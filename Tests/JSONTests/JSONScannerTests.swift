@@ -88,4 +88,21 @@ extension String {
     fileprivate var trimmed: String {
         String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
     }
+
+    @Test func longStringsAreLookedAtByteForByte() {
+        // Whatever must not be passed over, at every place of a string of several blocks.
+        for place in 0..<100 {
+            for (special, isFine) in [
+                ("x", true), (#"\n"#, true), (#"\x"#, false), ("\u{1}", false), ("\u{E9}", true),
+            ] {
+                let before = String(repeating: "a", count: place)
+                let after = String(repeating: "b", count: 99 - place)
+                let text = Array("\"\(before)\(special)\(after)\"".utf8)
+                var scanner = JSONScanner(depthLimit: 1)
+                let range = try? scanner.scanString(text.span)
+                #expect(range == (isFine ? 1..<(text.count - 1) : nil), "\(special) at \(place)")
+                #expect(!isFine || scanner.hasNonASCII == (special == "\u{E9}"))
+            }
+        }
+    }
 }

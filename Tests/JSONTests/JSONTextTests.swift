@@ -25,6 +25,19 @@ import Testing
         #expect(composed["\u{E9}"] != nil && composed["e\u{301}"] == nil)
     }
 
+    @Test func membersAreFoundByTheirText() throws {
+        let members = try json(#"{"id":1,"":2,"a\\":3,"\u0069d":4,"idea":5}"#).members
+        for (name, found) in [
+            ("id", [true, false, false, true, false]), ("", [false, true, false, false, false]),
+            (#"a\"#, [false, false, true, false, false]),
+            ("idea", [false, false, false, false, true]),
+            (#"a\\"#, [false, false, false, false, false]),
+            ("i", [false, false, false, false, false]),
+        ] {
+            #expect(members.map { $0.isNamed(name) } == found, "\(name)")
+        }
+    }
+
     @Test func aValueOfAnotherKindIsNothing() throws {
         let text = try json("\"1\"")
         #expect(text.int == nil && text.double == nil && text.bool == nil && !text.isNull)

@@ -79,13 +79,13 @@ struct OllamaStream: RecordStream, Sendable {
         guard !text.isEmpty, reader.content.isEmpty || reader.thinking.isEmpty, !head.isEmpty,
             !mayEndInsideCharacter(record, text)
         else { return false }
+        guard reader.hasNonASCII else {
+            sink.appendEvent(head, record.extracting(text), tail.span)
+            return true
+        }
         sink.beginEvent()
         sink.bytes.append(head)
-        if reader.hasNonASCII {
-            sink.bytes.appendEscapingLineSeparators(record.extracting(text))
-        } else {
-            sink.bytes.append(record, text)
-        }
+        sink.bytes.appendEscapingLineSeparators(record.extracting(text))
         sink.bytes.append(tail.span)
         sink.endEvent()
         return true

@@ -87,7 +87,7 @@ struct OllamaMessageReader {
         for entry in entries.elements where entry.kind == .object {
             let members = uniqueMembers(of: entry)
             list.append(UInt8(ascii: "{"))
-            for member in members where !member.key.isString("top_logprobs") {
+            for member in members where !member.isNamed("top_logprobs") {
                 list.append(member)
             }
             if members.value("bytes") == nil {

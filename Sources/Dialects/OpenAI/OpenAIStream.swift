@@ -80,9 +80,10 @@ struct OpenAIStream: EventStream, Sendable {
             throw .malformed
         }
         let (text, strayBytes) = (parsed.json, parsed.strayBytes)
-        if let error = EventReading.reportedError(text) { throw .reported(error) }
-        let options = writer.options
-        guard let whole = OpenAIStreamEvent(text, includeUsage: options.includeUsage) else {
+        let members = uniqueMembers(of: text)
+        if let error = EventReading.reportedError(text, members) { throw .reported(error) }
+        let includeUsage = writer.options.includeUsage
+        guard let whole = OpenAIStreamEvent(text, members, includeUsage: includeUsage) else {
             throw .malformed
         }
         settle(whole)
@@ -103,6 +104,7 @@ struct OpenAIStream: EventStream, Sendable {
 
     /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
     private mutating func settle(_ event: OpenAIStreamEvent) {
+        guard !writer.hasBegun else { return }
         var id: [UInt8]?
         if let given = event.members.value("id"), given.string?.hasPrefix("chatcmpl-") == true {
             id = []

@@ -34,13 +34,17 @@ struct OpenAIStreamDeltaReader {
             for entry in calls.elements { delta.toolCalls.append(try toolCall(entry)) }
         }
         // The role is ours to say, once. Nulls say nothing.
-        let known = ["role", "content", "reasoning_content", "reasoning", "tool_calls"]
-        for member in members where !known.contains(where: member.key.isString) {
-            if !member.value.isNull { delta.otherMembers.append(member) }
+        for member in members where !member.value.isNull {
+            guard !Self.known.contains(where: member.isNamed) else { continue }
+            delta.otherMembers.append(member)
         }
         if !delta.otherMembers.isEmpty { delta.otherMembers.removeLast() }
         return delta
     }
+
+    private static let known = [
+        "role", "content", "reasoning_content", "reasoning", "tool_calls",
+    ]
 
     /// The text of a string, still escaped; empty for null.
     private mutating func text(_ value: JSONText?) throws(StreamRefusal) -> [UInt8] {

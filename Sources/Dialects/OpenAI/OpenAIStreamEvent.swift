@@ -13,8 +13,8 @@ struct OpenAIStreamEvent {
     private let includeUsage: Bool
 
     /// `nil` if the event has neither choices nor usage, or choices that are no objects.
-    init?(_ event: JSONText, includeUsage: Bool) {
-        members = uniqueMembers(of: event)
+    init?(_ event: JSONText, _ members: [JSONText.Member], includeUsage: Bool) {
+        self.members = members
         byteCount = event.range.count
         self.includeUsage = includeUsage
         // An event of usage alone may leave its empty choices out.
@@ -76,33 +76,33 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         _ identity: StreamIdentity, withExtras: Bool, into bytes: inout [UInt8],
         choices: (inout [UInt8]) -> Void, usage: (inout [UInt8]) -> Void
     ) {
-        var missing = ["id", "object", "created", "model", "choices"]
+        var met: UInt8 = 0  // a bit for each
         var hasUsage = false
         bytes.append(UInt8(ascii: "{"))
-        let names = members.map { $0.key.string ?? "" }
-        for (name, member) in zip(names, members) {
-            missing.removeAll { $0 == name }
-            switch name {
-            case "usage":
+        for member in members {
+            if let known = Self.common.firstIndex(where: member.isNamed) {
+                met |= 1 << known
+                writeCommon(known, identity, into: &bytes, choices)
+            } else if member.isNamed("usage") {
                 hasUsage = true
                 usage(&bytes)
-            case "id", "object", "created", "model", "choices":
-                writeCommon(name, identity, into: &bytes, choices)
-            default:
-                guard withExtras || !isExtra(member) else { continue }
+            } else if withExtras || !isExtra(member) {
                 bytes.append(member)
             }
         }
-        for name in missing { writeCommon(name, identity, into: &bytes, choices) }
+        for known in Self.common.indices where met & 1 << known == 0 {
+            writeCommon(known, identity, into: &bytes, choices)
+        }
         if !hasUsage { usage(&bytes) }
         bytes[bytes.count - 1] = UInt8(ascii: "}")
     }
 
     /// Writes a member whose value is the same in the whole stream, or ours to decide.
     private func writeCommon(
-        _ name: String, _ identity: StreamIdentity, into bytes: inout [UInt8],
+        _ known: Int, _ identity: StreamIdentity, into bytes: inout [UInt8],
         _ choices: (inout [UInt8]) -> Void
     ) {
+        let name = Self.common[known]
         bytes.appendJSONString(name)
         bytes.append(UInt8(ascii: ":"))
         switch name {
@@ -115,28 +115,34 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         bytes.append(UInt8(ascii: ","))
     }
 
+    /// What every chunk has.
+    private static let common = ["id", "object", "created", "model", "choices"]
+    /// What every choice has.
+    private static let commonOfChoice = ["index", "delta", "finish_reason"]
+
     /// Writes the choice after the pattern of the upstream's own, whose other members
     /// (`stop_reason` of vLLM, for one) come along once.
     private func writeChoice(_ piece: ChunkPiece, into bytes: inout [UInt8]) {
-        var missing = ["index", "delta", "finish_reason"]
+        var met: UInt8 = 0  // a bit for each
         bytes.append(UInt8(ascii: "{"))
         let choice = piece.position < choices.count ? choices[piece.position] : []
         for member in choice {
-            let name = member.key.string ?? ""
-            missing.removeAll { $0 == name }
-            switch name {
-            case "index", "delta", "finish_reason": writeCommon(name, piece, into: &bytes)
-            case "logprobs":
+            if let known = Self.commonOfChoice.firstIndex(where: member.isNamed) {
+                met |= 1 << known
+                writeCommon(Self.commonOfChoice[known], piece, into: &bytes)
+            } else if member.isNamed("logprobs") {
                 // Null where the event became several chunks and another one has them.
                 let logprobs = piece.logprobs ?? Array("null".utf8)
                 bytes.append(#""logprobs":"#)
                 bytes.appendEscapingLineSeparators(logprobs.span)
                 bytes.append(UInt8(ascii: ","))
-            default:
-                if piece.endsChoice { bytes.append(member) }
+            } else if piece.endsChoice {
+                bytes.append(member)
             }
         }
-        for name in missing { writeCommon(name, piece, into: &bytes) }
+        for (known, name) in Self.commonOfChoice.enumerated() where met & 1 << known == 0 {
+            writeCommon(name, piece, into: &bytes)
+        }
         bytes[bytes.count - 1] = UInt8(ascii: "}")
     }
 
@@ -154,24 +160,22 @@ extension OpenAIStreamEvent: ChunkEnvelope {
 
     /// Whether a member says something about this event alone, which must be said once.
     private func isExtra(_ member: JSONText.Member) -> Bool {
-        let everywhere = [
-            "id", "object", "created", "model", "choices", "usage", "system_fingerprint",
-            "service_tier",
-        ]
-        return !everywhere.contains(where: member.key.isString) && !member.value.isNull
+        !member.value.isNull && !Self.everywhere.contains(where: member.isNamed)
     }
+
+    private static let everywhere = common + ["usage", "system_fingerprint", "service_tier"]
 
     /// The same for a member of a choice.
     private func isChoiceExtra(_ member: JSONText.Member) -> Bool {
-        let common = ["index", "delta", "finish_reason", "logprobs"]
-        return !common.contains(where: member.key.isString) && !member.value.isNull
+        !member.value.isNull && !member.isNamed("logprobs")
+            && !Self.commonOfChoice.contains(where: member.isNamed)
     }
 }
 
 extension [JSONText.Member] {
     /// The value of the member `name`, unless it is null.
     func value(_ name: String) -> JSONText? {
-        guard let value = last(where: { $0.key.isString(name) })?.value, !value.isNull else {
+        guard let value = last(where: { $0.isNamed(name) })?.value, !value.isNull else {
             return nil
         }
         return value
@@ -180,13 +184,31 @@ extension [JSONText.Member] {
 
 /// The members of an object, of duplicates only the last.
 func uniqueMembers(of object: JSONText) -> [JSONText.Member] {
-    var seen: Set<[UInt8]> = []
     let members = object.members
-    guard members.count > 1 else { return members }
+    if members.count <= 16, areDifferent(members) { return members }
     // Keys are compared by their bytes, once escapes are undone; a set keeps an event of many
     // members from costing their square.
+    var seen: Set<[UInt8]> = []
     let unique = members.reversed().filter { seen.insert($0.key.decodedBytes).inserted }
     return unique.reversed()
+}
+
+/// Whether no two members have the same key. Says no as well where an escape would have to be
+/// undone to tell.
+private func areDifferent(_ members: [JSONText.Member]) -> Bool {
+    for (position, member) in members.enumerated() {
+        let key = member.key
+        let bytes = key.source.span.extracting(key.range)
+        for i in 0..<bytes.count where bytes[i] == UInt8(ascii: "\\") { return false }
+        for other in members[..<position] {
+            let range = other.key.range
+            if range.count == bytes.count, stands(bytes, in: key.source.span, at: range.lowerBound)
+            {
+                return false
+            }
+        }
+    }
+    return true
 }
 
 extension [UInt8] {

@@ -34,13 +34,13 @@ struct EventTemplate: Sendable {
         guard let text = try? scanner.scanString(event), text.upperBound == tailStart,
             !mayEndInsideCharacter(event, text)
         else { return nil }
+        guard scanner.hasNonASCII else {
+            sink.appendEvent(clientHead.span, event.extracting(text), clientTail.span)
+            return text
+        }
         sink.beginEvent()
         sink.bytes.append(clientHead.span)
-        if scanner.hasNonASCII {
-            sink.bytes.appendEscapingLineSeparators(event.extracting(text))
-        } else {
-            sink.bytes.append(event, text)
-        }
+        sink.bytes.appendEscapingLineSeparators(event.extracting(text))
         sink.bytes.append(clientTail.span)
         sink.endEvent()
         return text

@@ -54,8 +54,24 @@ public struct CallRequest: Sendable {
 
     /// Makes a request of a whole head, blank line included, and a body.
     public init(head: [UInt8], body: [Piece] = [], isHEAD: Bool = false) {
-        pieces = [.bytes(head)] + body
+        pieces = [.bytes(head)]
         self.isHEAD = isHEAD
+        for piece in body { append(piece) }
+    }
+
+    /// Below this many bytes, pieces are joined: a system call costs more than the copy.
+    private static let joinLimit = 16 * 1024
+
+    private mutating func append(_ piece: Piece) {
+        guard case .bytes(var joined)? = pieces.last, joined.count + piece.count < Self.joinLimit
+        else { return pieces.append(piece) }
+        // Taken out first, so that the bytes grow in place.
+        pieces.removeLast()
+        switch piece {
+        case .bytes(let bytes): joined += bytes
+        case .part(let bytes, let range): joined += bytes[range]
+        }
+        pieces.append(.bytes(joined))
     }
 }
 
@@ -100,7 +116,7 @@ public struct CallTarget: Sendable {
 @safe public final class Call {
     private enum State {
         /// A fresh connection is being made.
-        case connecting(SocketAddress)
+        case connecting
         case exchanging
         case over
     }
@@ -109,7 +125,9 @@ public struct CallTarget: Sendable {
     private let pool: ConnectionPool
     private let poolKey: String?
     private let security: CallTarget.Security?
-    private var addresses: ArraySlice<SocketAddress>
+    private let addresses: [SocketAddress]
+    /// How many addresses were tried.
+    private var triedAddresses = 0
     /// What to send again if the connection proves stale; gone with the first byte of the answer.
     private var request: CallRequest?
     private var pieces: ArraySlice<CallRequest.Piece>
@@ -135,7 +153,7 @@ public struct CallTarget: Sendable {
         self.pool = pool
         poolKey = target.poolKey
         security = target.security
-        addresses = target.addresses[...]
+        addresses = target.addresses
         self.request = request
         self.headLimit = headLimit
         pieces = request.pieces[...]
@@ -188,13 +206,15 @@ public struct CallTarget: Sendable {
     private func connectToNext(after failure: SocketError?) {
         connection?.close()
         connection = nil
-        guard let address = addresses.popFirst() else {
+        guard triedAddresses < addresses.count else {
             return fail(.unreachable(failure ?? .unknownHost("", reason: "it has no address")))
         }
+        triedAddresses += 1
         do throws(SocketError) {
+            let address = addresses[triedAddresses - 1]
             let made = try UpstreamConnection(on: loop, to: address, secured(), for: self)
             connection = made
-            state = .connecting(address)
+            state = .connecting
             // On this machine the handshake is done by now, and the first send goes through: that
             // saves a turn of the loop. Elsewhere it would block, and the loop tells.
             send()
@@ -212,9 +232,9 @@ public struct CallTarget: Sendable {
         }
     }
 
-    private func connectionFailed(_ number: Int32, _ address: SocketAddress) {
-        connectToNext(
-            after: .failed(operation: "connect to", address: address.description, errno: number))
+    private func connectionFailed(_ number: Int32) {
+        let address = addresses[triedAddresses - 1].description
+        connectToNext(after: .failed(operation: "connect to", address: address, errno: number))
     }
 
     /// The connection stands.
@@ -252,6 +272,7 @@ public struct CallTarget: Sendable {
             }
             if case .over = state { return }
         }
+        pieces = []  // an empty slice would still hold all of them
         connection?.watchWriting(false)
     }
 
@@ -259,7 +280,7 @@ public struct CallTarget: Sendable {
     /// so reading goes on.
     private func sendingFailed(_ number: Int32) {
         if let problem = securityProblem { return insecure(problem) }
-        if case .connecting(let address) = state { return connectionFailed(number, address) }
+        if case .connecting = state { return connectionFailed(number) }
         pieces = []
         connection?.watchWriting(false)
     }
@@ -287,8 +308,11 @@ public struct CallTarget: Sendable {
     }
 
     private func send(_ bytes: [UInt8], _ range: Range<Int>) -> Socket.Transfer {
-        unsafe bytes.withUnsafeBytes { all in
-            unsafe connection?.send(UnsafeRawBufferPointer(rebasing: all[range])) ?? .ended
+        // A small piece leaves together with the one after it.
+        let more = pieces.count > 1
+        return unsafe bytes.withUnsafeBytes { all in
+            unsafe connection?.send(UnsafeRawBufferPointer(rebasing: all[range]), more: more)
+                ?? .ended
         }
     }
 
@@ -324,7 +348,8 @@ public struct CallTarget: Sendable {
     }
 
     private func keepConnection(unless isOutOfStep: Bool) {
-        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep, parser.mayReuseConnection
+        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep,
+            parser.mayReuseConnection
         else { return }
         self.connection = nil
         pool.put(connection, for: poolKey)
@@ -385,9 +410,9 @@ extension Call: ConnectionUser {
     }
 
     func connectionWritable(_ connection: UpstreamConnection) {
-        if case .connecting(let address) = state {
+        if case .connecting = state {
             let number = connection.pendingError()
-            guard number == 0 else { return connectionFailed(number, address) }
+            guard number == 0 else { return connectionFailed(number) }
             if security == nil { return exchange() }
         }
         send()

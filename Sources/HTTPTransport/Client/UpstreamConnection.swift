@@ -49,11 +49,13 @@ protocol ConnectionUser: AnyObject {
             }
         }
         socket = consume made
-        reading = Watch(on: loop, descriptor, for: .read) { [unowned self] _ in
+        // Level-triggered, although an edge would spare the kernel a look at the socket: a reset
+        // that comes together with bytes is an edge like any other, and would be missed behind them.
+        //
+        // Unowned without a check, for the hot path: the watch is stopped when the connection
+        // closes, and a connection that goes has closed; so it is there whenever the watch calls.
+        reading = Watch(on: loop, descriptor, for: .read) { [unowned(unsafe) self] _ in
             unsafe user.connectionReadable(self)
-        }
-        writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
-            unsafe user.connectionWritable(self)
         }
     }
 
@@ -62,10 +64,9 @@ protocol ConnectionUser: AnyObject {
     /// Hands the connection to another user, who from now on holds it.
     func handOver(to user: any ConnectionUser) { unsafe self.user = user }
 
-    /// Sends as much as goes.
-    @inline(__always)
-    func send(_ bytes: UnsafeRawBufferPointer) -> Socket.Transfer {
-        unsafe socket?.send(bytes) ?? .ended
+    /// Sends as much as goes. `more` says that the next bytes follow at once.
+    func send(_ bytes: UnsafeRawBufferPointer, more: Bool) -> Socket.Transfer {
+        unsafe socket?.send(bytes, more: more) ?? .ended
     }
 
     /// Reads into the loop's scratch buffer.
@@ -84,7 +85,17 @@ protocol ConnectionUser: AnyObject {
     func pendingError() -> Int32 { socket?.pendingError() ?? ENOTCONN }
 
     func watchWriting(_ isWanted: Bool) {
-        if isWanted { writing?.start() } else { writing?.stop() }
+        guard isWanted else {
+            writing?.stop()
+            return
+        }
+        // Made when it is first needed, which on this machine it hardly ever is.
+        if writing == nil, let descriptor = socket?.descriptor {
+            writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
+                unsafe user.connectionWritable(self)
+            }
+        }
+        writing?.start()
     }
 
     func watchReading(_ isWanted: Bool) {
@@ -99,12 +110,12 @@ protocol ConnectionUser: AnyObject {
 
     /// Closes the socket now. A watch may be in its own callback: watches stop now and go later.
     func close() {
-        guard let reading, let writing else { return }
+        guard let reading else { return }
         reading.stop()
-        writing.stop()
-        loop.afterThisTurn { _ = (reading, writing) }
+        writing?.stop()
+        loop.afterThisTurn { [writing] in _ = (reading, writing) }
         self.reading = nil
-        self.writing = nil
+        writing = nil
         socket = nil
     }
 }

@@ -13,7 +13,7 @@ internal import Glibc
 /// straight to the socket.
 @safe final class ClientConnection {
     /// What the connection is doing.
-    private enum Phase {
+    enum Phase {
         /// Waiting for a request, or in the middle of one.
         case reading
         /// A request is being answered. Bytes that arrive are kept for the next one, up to a bound.
@@ -26,16 +26,16 @@ internal import Glibc
         case closed
     }
 
-    private let server: HTTPServer
+    let server: HTTPServer
     /// evhttp's bufferevent; freed by evhttp with its connection.
     private let stream: OpaquePointer
     private var connection: OpaquePointer?
-    private var socket: Socket?
+    var socket: Socket?
     private var watch: Watch?
-    private var deadlineTimer: Timer?
+    var deadlineTimer: Timer?
 
-    private var phase = Phase.reading
-    private var parser: HTTPRequestParser
+    private(set) var phase = Phase.reading
+    var parser: HTTPRequestParser
     private var head: RequestHead?
     private var body: [UInt8] = []
     /// Bytes of following requests that came while one was being answered.
@@ -48,11 +48,20 @@ internal import Glibc
     /// Set by evhttp's callback: the request it parsed.
     var request: UnsafeMutablePointer<evhttp_request>?
 
-    private var hasRequestBegun = false
-    private var deadline: Instant?
-    private var requestDeadline: Instant?
-    private var stallDeadline: Instant?
+    var hasRequestBegun = false
+    var deadline: Instant?
+    var requestDeadline: Instant?
+    var stallDeadline: Instant?
     private var isBlocked = false
+    /// What the kernel held for the client when it was looked at last.
+    var heldAtStall = Int.max
+    /// When the client took something last, as far as is known.
+    var stallBegan = Instant(nanoseconds: 0)
+    /// When the timer will fire.
+    var timerFires = Instant(nanoseconds: .max)
+    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
+    /// has to give.
+    private var mayHaveOutput = true
     /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
     private var isSecure = false
 
@@ -120,12 +129,18 @@ internal import Glibc
                 if seen.contains(.closed) { watch?.callAgain(seen) }
                 return
             }
-            switch unsafe receive(into: server.loop.scratch) {
+            let wanted = bytesToReadInPlace
+            switch wanted > 0 ? receiveBody(wanted) : unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
-                server.loop.withScratch(count) { parse($0) }
+                if wanted > 0 {
+                    takeReadBody(count)
+                } else {
+                    server.loop.withScratch(count) { parse($0) }
+                }
                 // A short read has emptied the socket; what comes later is a new edge, except for
                 // an end of stream that was seen together with these bytes.
-                if count < Loop.scratchBytes, !seen.contains(.closed), !isSecure { return }
+                let asked = wanted > 0 ? wanted : Loop.scratchBytes
+                if count < asked, !seen.contains(.closed), !isSecure { return }
             case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
@@ -166,10 +181,47 @@ internal import Glibc
         }
         server.bodyBytes += part.count
         if body.isEmpty, case .length(let length) = head?.body {
-            // Not all of a declared length at once: a head is cheap to send, memory is not.
-            body.reserveCapacity(min(length, 1 << 20))
+            // Not all of a long one at once: a head is cheap to send, memory is not. Four megabytes
+            // that are not written to are no memory yet.
+            body.reserveCapacity(min(length, 4 << 20))
         }
         body.append(bytes: part)
+    }
+
+    // MARK: - Large bodies
+
+    /// From how many missing bytes on a body is read to where it stays, without a copy.
+    private static let readsInPlaceFrom = 32 * 1024
+
+    /// How many bytes of a body the next read may put in place; 0 if it should go through the
+    /// parser.
+    private var bytesToReadInPlace: Int {
+        let missing = parser.bodyBytesToCome
+        guard missing >= Self.readsInPlaceFrom else { return 0 }
+        // A body over its bounds is refused on the ordinary way.
+        guard server.bodyBytes + missing <= server.options.bodies else { return 0 }
+        let room = body.capacity - body.count
+        return min(missing, max(room, Self.readsInPlaceFrom))
+    }
+
+    private func receiveBody(_ wanted: Int) -> Socket.Transfer {
+        var result = Socket.Transfer.ended
+        body.append(addingCapacity: wanted) { output in
+            unsafe output.withUnsafeMutableBufferPointer { buffer, initializedCount in
+                let rest = unsafe UnsafeMutableRawBufferPointer(buffer)[initializedCount...]
+                unsafe result = receive(into: .init(rebasing: rest))
+                // recv has written so many bytes from the start of the rest.
+                if case .bytes(let count) = result { initializedCount += count }
+            }
+        }
+        return result
+    }
+
+    private func takeReadBody(_ count: Int) {
+        server.bodyBytes += count
+        parser.skipBody(count)
+        // The end of the body is the parser's to tell.
+        parse(Span())
     }
 
     /// A whole request is there: evhttp parses its canonical head, and the handler gets it.
@@ -238,9 +290,12 @@ internal import Glibc
             stallDeadline = nil
         }
         stallDeadline = nil
+        mayHaveOutput = false
         drained()
     }
 
+    /// evhttp has put something into the output.
+    func outputGrew() { mayHaveOutput = true }
     /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
     private func send(_ output: OpaquePointer) -> Socket.Transfer {
         guard let descriptor = socket?.descriptor else { return .ended }
@@ -264,24 +319,27 @@ internal import Glibc
     /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
     @inline(__always)
     func write(_ bytes: UnsafeRawBufferPointer) {
-        guard unsafe !bytes.isEmpty, let output = unsafe bufferevent_get_output(stream) else {
-            return
-        }
-        if unsafe evbuffer_get_length(output) > 0 {
-            unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
+        if unsafe bytes.isEmpty { return }
+        if mayHaveOutput, unsentBytes > 0 {
+            unsafe append(bytes)
             return flush()
         }
         switch unsafe socket?.send(bytes) {
         case .bytes(let count):
             if count == bytes.count { return }
-            unsafe evbuffer_add(output, bytes.baseAddress?.advanced(by: count), bytes.count - count)
+            unsafe append(UnsafeRawBufferPointer(rebasing: bytes[count...]))
             // The socket took a part, so it is full: it will tell when there is room.
             flush()
         case .wouldBlock, .wantsRead:
-            unsafe evbuffer_add(output, bytes.baseAddress, bytes.count)
+            unsafe append(bytes)
             waitForRoom()
         case .ended, .failed, nil: clientLeft()
         }
+    }
+
+    private func append(_ bytes: UnsafeRawBufferPointer) {
+        mayHaveOutput = true
+        unsafe evbuffer_add(bufferevent_get_output(stream), bytes.baseAddress, bytes.count)
     }
 
     private func writeNow(_ text: StaticString) {
@@ -343,7 +401,7 @@ internal import Glibc
 
     // MARK: - Endings
 
-    private func refuse(_ cause: HTTPServer.Refusal.Cause) {
+    func refuse(_ cause: HTTPServer.Refusal.Cause) {
         let reply = server.refusalReply(
             .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
         var bytes: [UInt8] = []
@@ -382,7 +440,7 @@ internal import Glibc
         leave { $0.clientLeft() }
     }
 
-    private func leave(_ tell: (any ExchangeObserver) -> Void) {
+    func leave(_ tell: (any ExchangeObserver) -> Void) {
         guard case .replying(let exchange) = phase else { return drop() }
         drop()
         if let observer = exchange.observer { tell(observer) }
@@ -417,79 +475,14 @@ internal import Glibc
         }
     }
 
+    /// A body is held no longer, before its exchange is over.
+    func bodyReleased(_ count: Int) {
+        // Dropped, the connection has already said so.
+        if case .replying = phase { server.bodyBytes -= count }
+    }
+
     private func releaseBody() {
         server.bodyBytes -= body.count
         body = []
-    }
-
-    // MARK: - Deadlines
-
-    private func setReadingDeadline() {
-        if parser.isIdle { return }
-        let deadlines = server.options.deadlines
-        let isFirstRead = !hasRequestBegun
-        if isFirstRead {
-            hasRequestBegun = true
-            requestDeadline = deadlines.requestTotal.map { server.loop.now + $0 }
-        }
-        if !parser.isReadingHead {
-            setDeadline(deadlines.requestBody)
-        } else if isFirstRead {
-            // A head is given one deadline: a drip of bytes does not move it.
-            setDeadline(deadlines.requestHead)
-        }
-    }
-
-    private func setDeadline(_ duration: Duration?) {
-        deadline = duration.map { server.loop.now + $0 }
-        armDeadlineTimer()
-    }
-
-    /// The kernel holds megabytes for a client and tells of room only when a third of it is free. A
-    /// client that has taken less than that is slow, not stalled: so what counts is what the kernel
-    /// still holds, and when it last got rid of some.
-    private func lookAtStall(_ now: Instant) {
-        let held = socket?.unacknowledgedBytes ?? 0
-        guard held < heldAtStall, let stall = server.options.deadlines.clientStall else {
-            return leave { $0.clientStalled() }
-        }
-        heldAtStall = held
-        // Where the kernel does not tell, the clock begins anew now, which is late, never early.
-        let moved = now + (.zero - (socket?.timeSinceProgress ?? .zero))
-        stallBegan = max(stallBegan, moved)
-        stallDeadline = stallBegan + stall
-        guard stallBegan + stall > now else { return leave { $0.clientStalled() } }
-        armDeadlineTimer()
-    }
-    private var heldAtStall = Int.max
-    /// When the client took something last, as far as is known.
-    private var stallBegan = Instant(nanoseconds: 0)
-
-    private var nextDeadline: Instant? {
-        [deadline, requestDeadline, stallDeadline].compactMap { $0 }.min()
-    }
-
-    /// The timer is not moved when a deadline moves back, which happens with every read: it fires,
-    /// sees that it is early, and sleeps on.
-    private func armDeadlineTimer() {
-        guard let next = nextDeadline, let timer = deadlineTimer else { return }
-        if !timer.isArmed || timerFires > next {
-            timerFires = next
-            timer.arm(after: next - server.loop.now)
-        }
-    }
-    private var timerFires = Instant(nanoseconds: .max)
-
-    private func deadlinePassed() {
-        guard let next = nextDeadline else { return }
-        let now = server.loop.now
-        guard next <= now else { return armDeadlineTimer() }
-        if let stall = stallDeadline, stall <= now { return lookAtStall(now) }
-        switch phase {
-        case .reading where parser.isIdle: drop()
-        case .reading: refuse(.request(parser.isReadingHead ? .headTimedOut : .bodyTimedOut))
-        case .lingering: drop()
-        case .replying, .closed: return
-        }
     }
 }

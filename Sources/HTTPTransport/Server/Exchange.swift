@@ -29,8 +29,8 @@ public protocol ExchangeObserver: AnyObject {
     public let method: Method
     /// The request's target as it was sent: path and query.
     public let target: String
-    /// The request's body, unframed.
-    public let body: [UInt8]
+    /// The request's body, unframed; empty after `releaseBody`.
+    public private(set) var body: [UInt8]
     /// Whether the client speaks HTTP/1.0, which knows no chunks.
     public let isHTTP10: Bool
     /// Hears of the client; held until the exchange is over.
@@ -50,7 +50,7 @@ public protocol ExchangeObserver: AnyObject {
     }
     private var state = State.awaitingReply
     private(set) var keepsConnection: Bool
-    let bodyBytes: Int
+    private(set) var bodyBytes: Int
 
     init(
         connection: ClientConnection, request: UnsafeMutablePointer<evhttp_request>,
@@ -68,7 +68,7 @@ public protocol ExchangeObserver: AnyObject {
     }
 
     /// The value of a request field, whatever the case of its name; the first one, if there are
-    /// several.
+    /// several. A stream's request has none any more once the stream has begun.
     public func header(_ name: String) -> String? {
         guard isOpen, let value = unsafe evhttp_find_header(request.pointee.input_headers, name)
         else { return nil }
@@ -119,6 +119,7 @@ public protocol ExchangeObserver: AnyObject {
         }
         unsafe evhttp_send_reply(request, Int32(reply.status), Self.reason(reply.status), buffer)
         unsafe evbuffer_free(buffer)
+        connection.outputGrew()
         hideConnectionField()
         connection.flush()
     }
@@ -134,10 +135,23 @@ public protocol ExchangeObserver: AnyObject {
         // the socket's number.
         if isHTTP10 { unsafe request.pointee.minor = 0 }
         unsafe evhttp_send_reply_start(request, 200, "OK")
+        connection.outputGrew()
         unsafe request.pointee.minor = 1
         // evhttp has announced chunks; framing them is ours from here on.
         unsafe request.pointee.chunked = 0
-        hideConnectionField()
+        // The head is written and the request is read: for the time of the stream, which may be
+        // long, their fields are only memory. Nor may evhttp find `Connection: close` there: it
+        // would close before we have sent.
+        unsafe evhttp_clear_headers(request.pointee.output_headers)
+        unsafe evhttp_clear_headers(request.pointee.input_headers)
+    }
+
+    /// Lets the body go, which for long streams may be much memory.
+    public func releaseBody() {
+        guard isOpen else { return }
+        connection.bodyReleased(bodyBytes)
+        bodyBytes = 0
+        body = []
     }
 
     /// Sends what waits: the head of a stream without any bytes yet.
