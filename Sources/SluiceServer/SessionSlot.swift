@@ -90,10 +90,10 @@ extension ChatSession {
     private func granted(_ grant: Grant) {
         guard slot == .waiting else { return }
         slot = .taken
-        guard let granted = plan.candidates.first(where: { $0.place == grant.place }) else {
-            // The backends changed while the grant was on its way: its place is no more.
-            (attemptFailure, attemptEnding) = (.refused, .upstreamUnreachable)
-            return happened(.refused(.upstreamUnreachable))
+        guard let granted = plan.candidate(at: grant.place) else {
+            // A grant for what was never asked for.
+            failure = .internalFault("The request cannot be sent where it should go.")
+            return happened(.refused(.internal))
         }
         candidate = granted
         happened(.admitted)
