@@ -143,6 +143,8 @@ extension AttemptFailure {
     /// What a call that brought no answer means.
     init(_ failure: CallFailure) {
         switch failure {
+        // Somebody has too much to do, and it is not the backend's health that suffers.
+        case .unreachable where failure.isOurs: self = .busy
         case .unreachable: self = failure.isConnectTimeout ? .connectTimedOut : .refused
         case .closedBeforeAnswer, .closedEarly: self = .broken
         case .malformed: self = .final

@@ -193,13 +193,16 @@ def few_descriptors(stage):
 def no_descriptor_upstream(stage):
     process, url = with_few_descriptors(stage, 40)
     wait_until(lambda: process.descriptors() < 40, 5)
-    wires = [Wire(url)]
-    asks_for_health(wires[0].socket)
-    wires[0].read_until(b'"ok"}')
+    wires = [Wire(url), Wire(url)]
+    for wire in wires:
+        asks_for_health(wire.socket)
+        wire.read_until(b'"ok"}')
+        wire.received = b""
     others = connected(url, 60)
     wait_until(lambda: process.descriptors() == 40, 5)
     time.sleep(5)  # connections that were kept for the next request to the upstream are given up
-    wires[0].received = b""
+    wires[1].ask(mock("tokens=5000 delay_us=2000"))  # but for that of the last probe
+    time.sleep(0.1)
     wires[0].ask(chat("mock", "[[mock tokens=2]]"))
     wires[0].read_until(b"}}")
     expect(b" 503 " in wires[0].received and b'"overloaded"' in wires[0].received, f"{wires[0].received[:400]}")

@@ -2,6 +2,7 @@
 
 import Configuration
 import EventLoop
+import Glibc
 import HTTPTransport
 import Routing
 import TestSupport
@@ -89,6 +90,10 @@ import Testing
             FetchFailure.late(milliseconds: 5, wasConnected: false).healthFact
                 == .connectTimedOut(othersStand: false))
         #expect(FetchFailure.call(.closedBeforeAnswer).healthFact == .broken)
+        let shortage = CallFailure.unreachable(
+            .failed(operation: "connect", address: "", errno: EMFILE))
+        #expect(FetchFailure.call(shortage).healthFact == .slow)
+        #expect(AttemptFailure(shortage).healthFact(othersStand: false) == .slow)
         #expect(
             FetchFailure.call(.unreachable(.unknownHost("gpu", reason: "no"))).healthFact
                 == .refused)
