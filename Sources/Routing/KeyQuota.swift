@@ -62,12 +62,10 @@ public struct KeyQuota: Sendable, Equatable {
     private static let minute: Int64 = 60_000_000_000
 
     /// Begins with nothing used.
-    public init(_ key: KeySettings) {
-        change(to: key)
-    }
+    public init(_ key: KeySettings) { setLimits(key) }
 
-    /// The key has other limits from now on; what it has used counts on.
-    public mutating func change(to key: KeySettings) {
+    /// Takes other limits. What has been used stays used.
+    public mutating func setLimits(_ key: KeySettings) {
         maxInFlight = key.maxInFlight
         requestsPerMinute = key.requestsPerMinute
         tokensPerDay = key.tokensPerDay
@@ -76,6 +74,11 @@ public struct KeyQuota: Sendable, Equatable {
     /// Whether there is anything to ask before a request is let in.
     public static func hasLimits(_ key: KeySettings) -> Bool {
         key.maxInFlight != nil || key.requestsPerMinute != nil || key.tokensPerDay != nil
+    }
+
+    /// See `hasLimits(_:)`.
+    public var hasLimits: Bool {
+        maxInFlight != nil || requestsPerMinute != nil || tokensPerDay != nil
     }
 
     /// Lets a request in, or says why not. Each that is let in has to be released.

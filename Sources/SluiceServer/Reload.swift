@@ -22,14 +22,11 @@ struct ReloadPlan: Equatable {
 
     /// Compares what holds with what was read. Settings that cannot change stay as they are.
     ///
-    /// `places` are the names of all keys there ever were, each at its place.
-    ///
     /// - Throws: if what was read would open Sluice to the network without keys.
     init(
-        from old: Configuration, to new: Configuration, places: [String] = []
+        from old: Configuration, to new: Configuration
     ) throws(ReloadError) {
         next = new
-        next.keys = Self.keys(new.keys, at: places)
         keep("listen", \.listen, old)
         keep("workers", \.workers, old)
         keep("log", \.log, old)
@@ -47,17 +44,6 @@ struct ReloadPlan: Equatable {
         guard next[keyPath: path] != old[keyPath: path] else { return }
         warnings.append("\(name) cannot change while Sluice runs; restart it for that")
         next[keyPath: path] = old[keyPath: path]
-    }
-
-    /// The keys, each at the place it has always had: a request that is running knows its key by the
-    /// place. A key that is gone leaves one behind that nobody can have.
-    private static func keys(_ keys: [KeySettings], at places: [String]) -> [KeySettings] {
-        // Without keys nobody needs one.
-        guard !keys.isEmpty else { return [] }
-        let old = places.map { name in
-            keys.first { $0.name == name } ?? .removed(name)
-        }
-        return old + keys.filter { !places.contains($0.name) }
     }
 
     private static func summary(_ old: Configuration, _ new: Configuration) -> String? {
@@ -78,14 +64,5 @@ struct ReloadPlan: Equatable {
         others.backends = old.backends
         if others != old { parts.append("other settings") }
         return parts.isEmpty ? "the order of the backends" : parts.joined(separator: "; ")
-    }
-}
-
-extension KeySettings {
-    /// What is left of a key that was removed: no text equals an empty one (`KeyRing`).
-    fileprivate static func removed(_ name: String) -> KeySettings {
-        var key = KeySettings(name: name, key: Secret(""))
-        key.models = []
-        return key
     }
 }

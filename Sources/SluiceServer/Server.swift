@@ -94,9 +94,7 @@ public final class Server {
         let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
-        if !configuration.keys.isEmpty {
-            worker.ledger = try KeyLedger(configuration, on: loop, log: log)
-        }
+        worker.ledger = try KeyLedger(configuration, on: loop, log: log)
         openDesk(worker)
         do throws(TLSError) {
             try worker.loadCertificate()
@@ -294,10 +292,7 @@ public final class Server {
             var read = try readAgain()
             // These are the service manager's to say.
             if !sockets.isEmpty { read.listen = configuration.listen }
-            plan = try ReloadPlan(
-                from: configuration, to: read,
-                places: leader?.ledger?.names ?? configuration.keys.map(\.name))
-            try takeKeys(plan.next)
+            plan = try ReloadPlan(from: configuration, to: read)
         } catch {
             for line in error.lines { log.write(.error, "not reloaded: \(line)") }
             return
@@ -305,20 +300,11 @@ public final class Server {
         for warning in plan.warnings { log.write(.warning, "reload: \(warning)") }
         configuration = plan.next
         raiseDescriptorLimit()
+        // The keys are counted before any worker lets them in.
+        leader?.ledger?.reconfigure(configuration.keys)
         tellAll(.configuration(configuration))
         desk?.reconfigure(configuration)
         log.write(.info, "reloaded: \(plan.summary ?? "nothing has changed")")
-    }
-
-    /// The keys are counted before any worker lets them in.
-    private func takeKeys(_ next: Configuration) throws(ReloadError) {
-        guard let leader, !next.keys.isEmpty else { return }
-        if let ledger = leader.ledger { return ledger.take(next.keys) }
-        do throws(StartError) {
-            leader.ledger = try KeyLedger(next, on: loop, log: log)
-        } catch {
-            throw ReloadError([error.message])
-        }
     }
 
     private func askedToStop() {

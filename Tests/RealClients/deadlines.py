@@ -187,15 +187,13 @@ def idle_after_an_answer(stage, url, hole):
     return wire.read_until(None) - answered
 
 
-def stalled(stage, url, name, taken):
+def client_stall(stage, url, hole):
     """When Sluice gives up a reader of nothing, seen by the upstream; counted from its last reading."""
-    wire = Wire(url, small=True)
+    wire, name = Wire(url, small=True), f"stall{time.monotonic_ns()}"
     wire.ask(mock(f"tokens=1000000 size=4096 id={name}"))
-    begin = wire.sent
-    if taken:
-        time.sleep(0.6)  # it stands still by now
-        wire.read(taken)
-        begin = time.monotonic()
+    time.sleep(0.6)  # everything stands still by now
+    wire.read(200_000)
+    begin = time.monotonic()
     while True:
         events = fetch(stage.mock(), "GET", "/stats?events=1").json()["events"]
         found = [event for event in events if event["id"] == name]
@@ -203,14 +201,6 @@ def stalled(stage, url, name, taken):
             return found[0]["t_ns"] / 1e9 - begin
         expect(time.monotonic() < begin + 8, "it was not dropped")
         time.sleep(0.05)
-
-
-def client_stall(stage, url, hole):
-    return stalled(stage, url, f"stall{time.monotonic_ns()}", 0)
-
-
-def client_stall_after_some_reading(stage, url, hole):
-    return stalled(stage, url, f"later{time.monotonic_ns()}", 200_000)
 
 
 def queue(stage, url, hole):
@@ -239,8 +229,7 @@ def drain(stage, url, hole):
 MEASURED = {connect: "connect", head_grace: "head_grace", comments: None, first_token: "first_token",
             first_token_of_a_whole_answer: "first_token", token: "token", total: "total", request_head: "request_head",
             request_body: "request_body", request_total: "request_total", idle: "idle", idle_after_an_answer: "idle",
-            client_stall: "client_stall", client_stall_after_some_reading: "client_stall", queue: "queue",
-            drain: "drain"}
+            client_stall: "client_stall", queue: "queue", drain: "drain"}
 
 
 def measure(stage):

@@ -45,8 +45,8 @@ extension ScenarioTests {
 /// Plays beginnings of one recorded stream to a client.
 private final class CutLab {
     private let recording: Recording
-    private let lab: Lab
-    private let client: ScriptedClient
+    private var lab: Lab
+    private var client: ScriptedClient
     private var offset = 0
     private var calls = 0
     /// Reads the beginning as an upstream's client would.
@@ -56,16 +56,29 @@ private final class CutLab {
 
     init(_ recording: Recording) throws {
         self.recording = recording
-        var upstream = Scenario.UpstreamSettings()
-        if recording.isOllama { upstream.kind = "ollama" }
-        var settings = Scenario.Settings()
-        settings.upstreams = [1: upstream]
-        lab = try Lab(settings)
+        lab = try Self.lab(for: recording)
         client = lab.client(1)
         reader.methods = ["POST"]
     }
 
+    private static func lab(for recording: Recording) throws -> Lab {
+        var upstream = Scenario.UpstreamSettings()
+        if recording.isOllama { upstream.kind = "ollama" }
+        var settings = Scenario.Settings()
+        settings.upstreams = [1: upstream]
+        return try Lab(settings)
+    }
+
     func close() -> [String] { lab.close() }
+
+    /// A lab keeps all that was seen in it, so it is not used for ever.
+    private func renew() throws -> String? {
+        let faults = lab.close()
+        lab = try Self.lab(for: recording)
+        client = lab.client(1)
+        (calls, answered) = (0, 0)
+        return faults.isEmpty ? nil : faults.joined(separator: "; ")
+    }
 
     // MARK: - What has arrived
 
@@ -104,6 +117,7 @@ private final class CutLab {
     /// Lets the upstream send what has been advanced to, then break the connection. Says what is
     /// wrong with what the client is told.
     func cut(byReset: Bool) throws -> String? {
+        if calls >= 200, let fault = try renew() { return fault }
         let upstream = try #require(lab.upstreams[1])
         let end = lab.loop.now + .seconds(5) * Runner.slowness
         lab.forgetFailures()

@@ -77,24 +77,4 @@ import Testing
                 }, to: configuration())
         }
     }
-
-    @Test func leaveEachKeyInItsPlace() throws {
-        func key(_ name: String) -> KeySettings {
-            KeySettings(name: name, key: Secret("secret of \(name)"))
-        }
-        let plan = try ReloadPlan(
-            from: configuration { $0.keys = [key("a"), key("b")] },
-            to: configuration { $0.keys = [key("c"), key("b")] }, places: ["a", "b"])
-        #expect(plan.next.keys.map(\.name) == ["a", "b", "c"])
-        let policy = AccessPolicy(plan.next, ownHostName: nil)
-        // The one that is gone lets nobody in, with no text at all either.
-        for (text, place) in [
-            ("secret of a", nil), ("secret of b", 1), ("secret of c", 2), ("", nil),
-        ] as [(String, Int?)] {
-            #expect(policy.key(of: caller { $0.apiKey = text }) == place)
-        }
-        let without = try ReloadPlan(
-            from: plan.next, to: configuration(), places: ["a", "b", "c"])
-        #expect(without.next.keys == [])
-    }
 }

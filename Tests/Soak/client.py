@@ -134,11 +134,14 @@ class Worker:
         request = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nx-request-id: {run.id}\r\n"
                    f"Content-Length: {len(body)}\r\n\r\n").encode() + body
         misdeed = MISDEEDS.get(plan.fault)
-        if misdeed:
-            await misdeed(self, client, run, plan, request)
-        else:
+        if not misdeed:
             client.transport.write(request)
-        return await run.ended
+            return await run.ended
+        doing = asyncio.ensure_future(misdeed(self, client, run, plan, request))
+        try:
+            return await run.ended
+        finally:
+            doing.cancel()
 
     async def connect(self, small):
         if self.client and self.client.is_open:
@@ -154,9 +157,10 @@ class Worker:
     # ---- misdeeds ----
 
     async def leave(self, client, run, plan, request):
-        if plan.fault == "leaves in its request":
+        if plan.fault in ("leaves in its request", "leaves with half its request"):
             client.transport.write(request[:self.random.randint(1, len(request) - 1)])
-            await asyncio.sleep(self.random.random() * 0.05)
+            if plan.fault == "leaves in its request":  # and not in the same breath
+                await asyncio.sleep(self.random.random() * 0.05)
         else:
             client.transport.write(request)
             moment = {"leaves when asked": run.asked, "leaves after the head": run.head_sent}.get(plan.fault, run.some_sent)
@@ -191,7 +195,7 @@ class Worker:
             await asyncio.sleep(0.005)
 
 
-MISDEEDS = {"leaves in its request": Worker.leave, "leaves when asked": Worker.leave,
+MISDEEDS = {"leaves in its request": Worker.leave, "leaves with half its request": Worker.leave, "leaves when asked": Worker.leave,
             "leaves after the head": Worker.leave, "leaves in the middle": Worker.leave,
             "half-closes in the middle": Worker.leave, "reads slowly": Worker.read_slowly,
             "reads nothing": Worker.read_nothing, "drips its request": Worker.drip}

@@ -56,7 +56,7 @@ def llama(plan, random):
 
 
 SHAPES = {
-    "leaves in its request": None, "leaves when asked": None, "leaves after the head": patient,
+    "leaves in its request": None, "leaves with half its request": None, "leaves when asked": None, "leaves after the head": patient,
     "leaves in the middle": patient, "half-closes in the middle": patient,
     "reads slowly": flood, "reads nothing": endless_flood, "drips its request": None,
     "upstream: cut before the head": None, "upstream: cut in the head": None, "upstream: cut behind the head": None,
@@ -72,7 +72,7 @@ FAULTS = list(SHAPES)
 CLOSED, PROTOCOL = {"upstream_closed"}, {"upstream_protocol"}
 OUTCOMES = {
     None: (COMPLETE, None), "reads slowly": (COMPLETE, None), "drips its request": (COMPLETE, None),
-    "leaves in its request": (LEFT, None), "leaves when asked": (LEFT, None), "leaves after the head": (LEFT, None),
+    "leaves in its request": (LEFT, None), "leaves with half its request": (LEFT, None), "leaves when asked": (LEFT, None), "leaves after the head": (LEFT, None),
     "leaves in the middle": (LEFT, None), "half-closes in the middle": (LEFT, None), "reads nothing": (DROPPED, None),
     "upstream: cut before the head": (REFUSED, CLOSED), "upstream: cut in the head": (REFUSED, CLOSED),
     "upstream: cut behind the head": (REFUSED, CLOSED), "upstream: cut in the middle": (FAILS, CLOSED),
@@ -148,7 +148,7 @@ class Run:
         outcome, codes = OUTCOMES[self.plan.fault]
         seen = (f"ended {ended}, status {self.status}, {self.received} of {self.sent} tokens, finish {self.finish}, "
                 f"[DONE] {self.done}, errors {self.errors}")
-        if self.fault:
+        if self.fault or ended == "never":
             return f"{self.fault}; {seen}"
         if outcome == COMPLETE:
             right = (ended == "whole" and self.status == 200 and self.received == self.plan.tokens and self.finish

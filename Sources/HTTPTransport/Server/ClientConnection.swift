@@ -123,24 +123,23 @@ internal import Glibc
             parse(bytes.span)
         }
         for _ in 0..<Self.readsPerTurn {
-            guard case .reading = phase else {
-                // The client may have closed right behind its request. That edge will not come
-                // again, so it is looked at again.
-                if seen.contains(.closed) { watch?.callAgain(seen) }
-                return
+            switch phase {
+            case .reading: break
+            // The client may have left right behind its request.
+            case .replying(let exchange): return readWhileReplying(exchange, seen)
+            case .lingering, .closed: return
             }
             let wanted = bytesToReadInPlace
             switch wanted > 0 ? receiveBody(wanted) : unsafe receive(into: server.loop.scratch) {
+            // Even a short read is not the last: an end of stream or a reset that was seen together
+            // with these bytes is no edge of its own, and libevent tells a reset like any readable
+            // and writable socket.
             case .bytes(let count):
                 if wanted > 0 {
                     takeReadBody(count)
                 } else {
                     server.loop.withScratch(count) { parse($0) }
                 }
-                // A short read has emptied the socket; what comes later is a new edge, except for
-                // an end of stream that was seen together with these bytes.
-                let asked = wanted > 0 ? wanted : Loop.scratchBytes
-                if count < asked, !seen.contains(.closed), !isSecure { return }
             case .wouldBlock, .wantsRead: return
             case .ended, .failed: return clientLeft()
             }
