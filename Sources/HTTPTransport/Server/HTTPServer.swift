@@ -183,6 +183,10 @@ internal import Glibc
         for connection in connections.values { connection.drop() }
     }
 
+    /// Requests on WebSockets. They count towards `connections` like requests that have one of their
+    /// own.
+    var messages = 0
+
     // MARK: - Connections
 
     /// evhttp asks for a bufferevent inside accept; this is the first we hear of a connection. Its
