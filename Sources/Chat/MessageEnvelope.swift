@@ -2,40 +2,39 @@
 
 internal import JSON
 
-/// Reads a message, and takes out of it what is not the request's.
-public enum MessageEnvelope: Equatable, Sendable {
-    /// A request, under the id that the client tells it by.
-    case request(id: String?)
-    /// The request with this id is to be stopped.
-    case cancel(id: String?)
-
+/// What is said of a request, or to one that runs.
+public struct MessageEnvelope: Equatable, Sendable {
     /// How long an id may be, in bytes of UTF-8: it comes back in every chunk.
     public static let idLimit = 128
+
+    /// The id that the client tells the request by.
+    public private(set) var id: String?
+    /// Whether the request with this id is to be stopped; otherwise the message is a request.
+    public private(set) var isCancel = false
+    /// What is wrong with it.
+    public private(set) var fault: APIError?
 
     /// Reads `body`. The `id` of a request is overwritten with spaces, which JSON allows anywhere
     /// and which moves no byte of what may be megabytes. A text that is no JSON object is left to
     /// whoever reads the request.
-    public init(takenOutOf body: inout [UInt8]) throws(APIError) {
-        guard let found = Self.find(in: body) else {
-            self = .request(id: nil)
-            return
-        }
-        let id = try found.id.map { value throws(APIError) in
-            guard let id = value.string, (1...Self.idLimit).contains(id.utf8.count) else {
-                throw .invalidValue("id", "must be a string of 1 to \(Self.idLimit) bytes")
+    public init(takenOutOf body: inout [UInt8]) {
+        guard let found = Self.find(in: body) else { return }
+        if let value = found.id {
+            id = value.string.flatMap { (1...Self.idLimit).contains($0.utf8.count) ? $0 : nil }
+            if id == nil {
+                fault = .invalidValue("id", "must be a string of 1 to \(Self.idLimit) bytes")
+                return
             }
-            return id
         }
         if let type = found.type {
-            guard type.isString("cancel") else {
-                throw .invalidValue(
+            isCancel = type.isString("cancel")
+            if !isCancel {
+                fault = .invalidValue(
                     "type", "must be \"cancel\"; a message with a request has none")
             }
-            self = .cancel(id: id)
             return
         }
         for member in found.idMembers { Self.blank(member, in: &body) }
-        self = .request(id: id)
     }
 
     private struct Members {

@@ -39,46 +39,38 @@ final class WebSocketPeer: WebSocketHandler {
     // MARK: - Messages
 
     func received(_ text: [UInt8]) {
-        let heldBytes = text.count
         var body = text
-        let envelope: MessageEnvelope
-        do throws(APIError) {
-            envelope = try MessageEnvelope(takenOutOf: &body)
-        } catch {
-            return refuse(body, heldBytes, id: nil, error)
-        }
-        switch envelope {
-        case .request(let id): begin(WebSocketRequest(body, heldBytes: heldBytes, id: id, of: self))
-        case .cancel(let id):
-            socket.release(heldBytes)
+        let envelope = MessageEnvelope(takenOutOf: &body)
+        if envelope.isCancel {
+            socket.release(text.count)
             // One that has just ended has told so already.
-            requests.first { $0.id == id }?.cancel()
+            requests.first { $0.id == envelope.id }?.cancel()
+            return
         }
-    }
-
-    private func begin(_ request: WebSocketRequest) {
-        let error: APIError?
-        if let id = request.id, requests.contains(where: { $0.id == id }) {
-            error = .invalidValue("id", "must not be that of a request that is still running")
-        } else if requests.count + waiting.count >= Self.requestLimit {
-            error = APIError(
-                .overloaded, "There are \(Self.requestLimit) requests on this connection already.")
-        } else if !socket.mayBeginRequest {
-            error = APIError(.overloaded, "Sluice has as many requests as it is allowed.")
-        } else {
-            error = nil
-        }
+        let request = WebSocketRequest(body, heldBytes: text.count, id: envelope.id, of: self)
+        let error = envelope.fault ?? reasonToRefuse(request)
         socket.requestBegan()
-        if request.id == nil, error == nil, requests.contains(where: { $0.id == nil }) {
+        if error == nil, request.id == nil, requests.contains(where: { $0.id == nil }) {
             return waiting.append(request)
         }
-        requests.append(request)
-        worker.take(request, with: caller, refusing: error)
+        begin(request, refusing: error)
     }
 
-    private func refuse(_ body: [UInt8], _ heldBytes: Int, id: String?, _ error: APIError) {
-        let request = WebSocketRequest(body, heldBytes: heldBytes, id: id, of: self)
-        socket.requestBegan()
+    private func reasonToRefuse(_ request: WebSocketRequest) -> APIError? {
+        if let id = request.id, requests.contains(where: { $0.id == id }) {
+            return .invalidValue("id", "must not be that of a request that is still running")
+        }
+        if requests.count + waiting.count >= Self.requestLimit {
+            return APIError(
+                .overloaded, "There are \(Self.requestLimit) requests on this connection already.")
+        }
+        guard socket.mayBeginRequest else {
+            return APIError(.overloaded, "Sluice has as many requests as it is allowed.")
+        }
+        return nil
+    }
+
+    private func begin(_ request: WebSocketRequest, refusing error: APIError?) {
         requests.append(request)
         worker.take(request, with: caller, refusing: error)
     }
@@ -96,9 +88,7 @@ final class WebSocketPeer: WebSocketHandler {
 
     private func beginNext() {
         guard !waiting.isEmpty, !requests.contains(where: { $0.id == nil }) else { return }
-        let next = waiting.removeFirst()
-        requests.append(next)
-        worker.take(next, with: caller, refusing: nil)
+        begin(waiting.removeFirst(), refusing: nil)
     }
 
     // MARK: - The client

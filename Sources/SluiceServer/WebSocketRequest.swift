@@ -65,7 +65,10 @@ final class WebSocketRequest: Exchange {
     override func startStream(_ fields: [Reply.HeaderLine]) {
         guard case .awaitingReply = state else { return }
         state = .streaming
-        if id != nil { self.fields = fields.filter { $0.name.lowercased().hasPrefix("x-") } }
+        guard id != nil else { return }
+        self.fields = fields.filter {
+            $0.name == "x-request-id" || $0.name.hasPrefix("x-sluice-")
+        }
     }
 
     override func write(_ buffer: inout [UInt8]) {
