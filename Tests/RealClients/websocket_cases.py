@@ -181,9 +181,11 @@ def killed(stage):
     for _ in range(3):
         before = sluice.descriptors()
         messages = [asked(f"k{n}", "slow-llama", stream=n != 1, **LONG) for n in range(3)]
-        with subprocess.Popen([sys.executable, "-c", CLIENT, address(url), *messages], stdout=subprocess.PIPE) as child:
+        command = [sys.executable, "-c", CLIENT, address(url), *messages]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child, contextlib.ExitStack() as stack:
+            stack.callback(child.kill)
             child.stdout.readline()
-            expect(len(slots.busy()) >= 2, "several slots work")
+            wait_until(lambda: len(slots.busy()) >= 2, 10)
             child.send_signal(signal.SIGKILL)
             begin = time.monotonic()
             wait_until(lambda: not slots.busy(), 20, pause=0)

@@ -267,21 +267,26 @@ public final class WebSocket {
     }
 }
 
+/// What the gate tells of the client. Public only because the protocol is.
 extension WebSocket: ExchangeObserver {
+    /// Told by the gate.
     public func clientLeft() { handler?.clientLeft() }
+    /// Told by the gate.
     public func clientStalled() { handler?.clientStalled() }
 
+    /// Told by the gate.
     public func clientBlocked() {
         isBlocked = true
         handler?.clientBlocked()
     }
 
+    /// Told by the gate.
     public func clientDrained() {
         isBlocked = false
         handler?.clientDrained()
     }
 
-    // A WebSocket's answer has no end.
+    /// Never told: a WebSocket's answer has no end.
     public func replyDelivered() {}
 
     /// The system took bytes that had waited; the gate goes on reading if it had stopped for them.
