@@ -277,13 +277,14 @@ def package(stage):
     return f"{os.path.getsize(first) / 1e6:.1f} MB; " + re.search("Depends: (.*)", fields).group(1)
 
 
-@case("the manual page is clean, and has every option of --help")
+@case("the manual page is clean for groff and mandoc, and has every option of --help")
 def manual(stage):
     page = os.path.join(PROJECT, "docs", "sluice.1")
-    if not shutil.which("groff"):
-        raise Skip("groff is not there")
-    check = run("groff", "-man", "-ww", "-z", "-Tutf8", page)
-    expect(check.returncode == 0 and not check.stderr.strip(), check.stderr)
+    if not shutil.which("groff") or not shutil.which("mandoc"):
+        raise Skip("groff or mandoc is not there: scripts/setup installs them on Debian")
+    for command in (["groff", "-man", "-ww", "-z", "-Tutf8"], ["mandoc", "-T", "lint", "-W", "warning"]):
+        check = run(*command, page)
+        expect(check.returncode == 0 and not check.stderr.strip(), check.stdout + check.stderr)
     with open(page) as file:
         text = file.read().replace("\\-", "-")
     helped = run(stage.options.sluice, "--help").stdout
