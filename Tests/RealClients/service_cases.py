@@ -226,6 +226,46 @@ def activation(stage):
     expect(code == 1 and "listening socket" in log.read(), f"exit {code}")
 
 
+@case("clients that came before Sluice did get their answers; one that asks for what is not there waits 2 s for it")
+def early(stage):
+    body = json.dumps(chat("mock", "x")).encode()
+
+    def ask(address, model=b"mock"):
+        client = socket.create_connection(address)
+        text = body.replace(b"mock", model)
+        client.sendall(b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (PATH.encode(), len(text), text))
+        client.settimeout(10)
+        return client
+    for workers in (1, 2):
+        for models in ("", ", models: [mock]"):
+            tcp = socket.create_server(("127.0.0.1", 0))
+            clients = [ask(tcp.getsockname()) for _ in range(20)]
+            number, log = activated(stage, [tcp], f"workers: {workers}\nbackends: [{{name: mock, kind: llama-server, url: "
+                                                  f"'{stage.mock()}'{models}}}]\n")
+            try:
+                firsts = [client.recv(100)[:12] for client in clients]
+            finally:
+                end(number)
+            expect(set(firsts) == {b"HTTP/1.1 200"}, f"{workers} workers{models}: {firsts}")
+    # It accepts, for its kernel does, and never says a word.
+    silent = socket.create_server(("127.0.0.1", 0))
+    tcp = socket.create_server(("127.0.0.1", 0))
+    number, log = activated(stage, [tcp], "backends: [{name: silent, kind: openai, url: 'http://127.0.0.1:%d'}, "
+                            "{name: mock, url: '%s'}]\n" % (silent.getsockname()[1], stage.mock()))
+    try:
+        begin = time.monotonic()
+        known, unknown = ask(tcp.getsockname()), ask(tcp.getsockname(), b"nobody")
+        expect(known.recv(100).startswith(b"HTTP/1.1 200"), "the one that is there")
+        soon = time.monotonic() - begin
+        expect(soon < 1, f"held up for {soon:.2f} s")
+        expect(unknown.recv(100).split(b" ")[1] in (b"404", b"503"), "the one that is not")
+        late = time.monotonic() - begin
+        expect(1.9 < late < 3, f"after {late:.2f} s")
+    finally:
+        end(number)
+    return f"known: {soon * 1000:.0f} ms, unknown: {late:.2f} s"
+
+
 # ---- the package ----
 
 @case("the Debian package holds what it should, installs into a folder, and the program in it gives a first token", seconds=300)
