@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -125,13 +126,14 @@ class Listener:
         self.socket.settimeout(10)
 
     def until(self, wanted):
-        heard = []
-        while wanted not in heard:
+        """What is heard until it is this text, or matches this pattern."""
+        heard = [""]
+        while not (heard[-1] == wanted if isinstance(wanted, str) else wanted.fullmatch(heard[-1])):
             heard.append(self.socket.recv(4096).decode())
         return heard
 
 
-@case("systemd is told when Sluice is ready, alive and stopping, by path and by abstract name")
+@case("systemd is told when Sluice is ready, alive, reloading and stopping, by path and by abstract name")
 def notify(stage):
     for workers in (1, 2):
         for name in (os.path.join(stage.folder, f"notify-{workers}"), f"\0sluice-test-{os.getpid()}-{workers}"):
@@ -143,6 +145,16 @@ def notify(stage):
             listener.until("READY=1")
             listener.until("WATCHDOG=1")
             listener.until("WATCHDOG=1")
+            for text in (None, "listen: no\n"):  # also when the file cannot be used
+                if text:
+                    with open(path, "w") as file:
+                        file.write(text)
+                before = time.monotonic_ns() // 1000
+                os.kill(process.pid, signal.SIGHUP)
+                said = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", listener.until(re.compile("RELOADING=1.*", re.S))[-1])
+                expect(said and before <= int(said.group(1)) <= time.monotonic_ns() // 1000, f"said {said}")
+                listener.until("READY=1")
+            expect("not reloaded" in process.said(), "the bad file")
             expect(process.stop() == 0, "exit code")
             listener.until("STOPPING=1")
 
