@@ -47,7 +47,8 @@ struct BackendState: Sendable {
         return CallTarget(
             addresses, poolKey: poolKey,
             security: url.scheme == .https
-                ? CallTarget.Security(host: url.host, authorities: settings.ca) : nil)
+                ? CallTarget.Security(
+                    host: url.host, settings.ca.map { .authorities($0) } ?? .system) : nil)
     }
 }
 
