@@ -227,6 +227,42 @@ def closing_backend(stage):
     return f"{statuses[200]} answers"
 
 
+@case("20 conversations of 10 turns in lockstep stay where they are, and two backends with 10 slots share them", seconds=120)
+def conversations(stage):
+    notes = []
+    for workers in (1, 2):
+        text = f"listen: 127.0.0.1:0\nworkers: {workers}\nbackends:\n" + "".join(
+            f"  - {{name: {name}, kind: llama-server, url: \"{mock(stage, 'mock-' + name)[1]}\", slots: 10}}\n" for name in ("one", "two"))
+        process, url = stage.sluice_with(text)
+        wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 5)
+        places = [[] for _ in range(20)]
+        talks = [[{"role": "system", "content": "You are terse."}] for _ in range(20)]
+        for turn in range(10):
+            for number, messages in enumerate(talks):
+                messages.append({"role": "user", "content": f"{number}: question {turn} [[mock tokens=5 delay_us=10000]]"})
+            streams = [Stream(url, {"model": "mock", "stream": True, "messages": messages}) for messages in talks]
+            for number, stream in enumerate(streams):
+                stream.join(30)
+                expect(stream.verdict() == "whole", stream.verdict())
+                places[number].append(stream.backend)
+                talks[number].append({"role": "assistant", "content": f"answer {turn}"})
+        returned = sum(a == b for turns in places for a, b in zip(turns, turns[1:]))
+        share = sum(turns.count("one") for turns in places) / 200
+        expect(returned >= 0.95 * 180 and 0.45 <= share <= 0.55, f"{workers} workers: {returned} of 180 returned, {share:.0%} at one")
+        # All go on with one conversation: when its backend is full, they go to the other rather than wait.
+        blockers = [Stream(url, {"model": "mock", "stream": True, "messages": talks[0] + [
+            {"role": "user", "content": f"{n} [[mock tokens=100 delay_us=10000]]"}]}) for n in range(20)]
+        wait_until(lambda: all(s.backend for s in blockers), 10)
+        first = [s.backend for s in blockers].count(places[0][-1])
+        expect(first == 10, f"{first} of them at the backend of the conversation")
+        used = {b["name"]: b["slots"]["used"] for b in fetch(url, "GET", "/v1/backends").json()["data"]}
+        expect(used == {"one": 10, "two": 10}, f"{used}")
+        for stream in blockers:
+            stream.join(30)
+        notes.append(f"{workers} workers: {returned} of 180 returned, {share:.1%} at one")
+    return "; ".join(notes)
+
+
 @case("conversations return to the llama-server that has them in its cache", seconds=180)
 def caches(stage):
     servers = [stage.start(f"llama-{n}", [os.path.join(PROJECT, "scripts", "run-llama-server"), "--port", "0", "--alias", "twin",
