@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from browser import served
 from harness import case, chat, expect, fetch, wait_until
 from leaving_cases import LONG, Slots, mock_stats, token_time
 from websocket_wire import CLOSE, PING, TEXT, Raw
@@ -343,3 +344,69 @@ def many_requests(stage):
         expect(grown < 3, f"grew {grown:.1f} MiB")
         expect(fetch(url, "GET", "/health").status == 200, "others are served")
     return f"grew {grown:.1f} MiB"
+
+
+# A page as people write it: two chats side by side on one WebSocket, each shown as it comes.
+PAGE = """<!doctype html><meta charset="utf-8"><title>chat</title><output id="a"></output><output id="b"></output><script>
+let times = [], socket;
+function open(url, key) {
+    socket = new WebSocket(url, key ? ['sluice', 'openai-insecure-api-key.' + key] : []);
+    return new Promise(resolve => {
+        socket.onopen = () => resolve('open ' + socket.protocol);
+        socket.onclose = event => resolve('closed ' + event.code);
+    });
+}
+function ask(requests, cancelAfter) {
+    times = [];
+    for (const id of ['a', 'b']) document.getElementById(id).textContent = '';
+    const ends = {};
+    for (const request of requests) socket.send(JSON.stringify(request));
+    return new Promise(resolve => {
+        socket.onclose = event => resolve('closed ' + event.code);
+        socket.onmessage = ({data}) => {
+            const answer = JSON.parse(data);
+            if (!answer.choices) {
+                ends[answer.id] = answer.error?.code ?? (answer.done ? 'done' : 'cancelled');
+                if (Object.keys(ends).length == requests.length) resolve(ends);
+                return;
+            }
+            const token = answer.choices[0]?.delta.content;
+            if (!token) return;
+            document.getElementById(answer.id).textContent += token;
+            times.push([performance.now(), answer.id]);
+            if (times.length == cancelAfter) socket.send(JSON.stringify({type: 'cancel', id: answer.id}));
+        };
+    });
+}
+</script>"""
+
+
+@case("websocket: a page in Chromium streams two chats side by side, cancels one, and a foreign page gets nothing")
+def page(stage):
+    browser, llama = stage.browser(), stage.llama()
+    _, url = stage.sluice_with(
+        "listen: 127.0.0.1:0\nkeys: [{name: page, key: sk-page}]\nbackends:\n"
+        f"  - {{name: mock, kind: llama-server, url: '{stage.mock()}'}}\n"
+        f"  - {{name: llama, kind: llama-server, url: '{llama}'}}\n", name="sluice-ws-page")
+    key = {"Authorization": "Bearer sk-page"}
+    wait_until(lambda: len(fetch(url, "GET", "/v1/models", headers=key).json()["data"]) == 2, 10)
+    whole = chat("tiny-llama", "Tell me a story", max_tokens=60, temperature=0, seed=1)
+    wanted = fetch(url, "POST", PATH, whole, key).json()["choices"][0]["message"]["content"]
+    call = lambda name, *values: f"{name}({', '.join(json.dumps(value) for value in values)})"
+    with served(PAGE) as port, browser.page(f"http://localhost:{port}/") as page:
+        expect(page.evaluate(call("open", address(url), None)) == "closed 1006", "without a key")
+        expect(page.evaluate(call("open", address(url), "sk-page")) == "open sluice", f"{page.console}")
+        slow = {"id": "a", **chat("mock", "[[mock tokens=60 delay_us=20000]]", stream=True)}
+        end = page.evaluate(call("ask", [slow, {"id": "b", **whole, "stream": True}]))
+        expect(end == {"a": "done", "b": "done"}, f"{end}")
+        expect(page.evaluate("b.textContent") == wanted, "the text of llama-server's stream")
+        times = [at for at, which in page.evaluate("times") if which == "a"]
+        expect(len(times) == 60 and times[-1] - times[0] > 59 * 20 * 0.8, f"tokens came within {times[-1] - times[0]:.0f} ms")
+        end = page.evaluate(call("ask", [{**slow, "id": "a"}], 5))
+        expect(end == {"a": "cancelled"} and page.evaluate("times.length") < 10, f"{end}")
+        page.evaluate("socket.close()")
+        longest = max(late - early for early, late in zip(times, times[1:]))
+    with served(PAGE) as port, browser.page(f"http://evil.example:{port}/") as page:
+        end = page.evaluate(call("open", address(url), "sk-page"))
+        expect(end == "closed 1006", f"a foreign page: {end}")
+    return f"longest gap {longest:.0f} ms"
