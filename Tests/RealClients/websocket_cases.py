@@ -349,7 +349,7 @@ def many_requests(stage):
 # A page as people write it: two chats side by side on one WebSocket, each shown as it comes.
 PAGE = """<!doctype html><meta charset="utf-8"><title>chat</title><output id="a"></output><output id="b"></output><script>
 let times = [], socket;
-function open(url, key) {
+function begin(url, key) {
     socket = new WebSocket(url, key ? ['sluice', 'openai-insecure-api-key.' + key] : []);
     return new Promise(resolve => {
         socket.onopen = () => resolve('open ' + socket.protocol);
@@ -394,8 +394,8 @@ def page(stage):
     wanted = fetch(url, "POST", PATH, whole, key).json()["choices"][0]["message"]["content"]
     call = lambda name, *values: f"{name}({', '.join(json.dumps(value) for value in values)})"
     with served(PAGE) as port, browser.page(f"http://localhost:{port}/") as page:
-        expect(page.evaluate(call("open", address(url), None)) == "closed 1006", "without a key")
-        expect(page.evaluate(call("open", address(url), "sk-page")) == "open sluice", f"{page.console}")
+        expect(page.evaluate(call("begin", address(url), None)) == "closed 1006", "without a key")
+        expect(page.evaluate(call("begin", address(url), "sk-page")) == "open sluice", f"{page.console}")
         slow = {"id": "a", **chat("mock", "[[mock tokens=60 delay_us=20000]]", stream=True)}
         end = page.evaluate(call("ask", [slow, {"id": "b", **whole, "stream": True}]))
         expect(end == {"a": "done", "b": "done"}, f"{end}")
@@ -407,6 +407,6 @@ def page(stage):
         page.evaluate("socket.close()")
         longest = max(late - early for early, late in zip(times, times[1:]))
     with served(PAGE) as port, browser.page(f"http://evil.example:{port}/") as page:
-        end = page.evaluate(call("open", address(url), "sk-page"))
+        end = page.evaluate(call("begin", address(url), "sk-page"))
         expect(end == "closed 1006", f"a foreign page: {end}")
     return f"longest gap {longest:.0f} ms"
