@@ -21,12 +21,12 @@ import Testing
         (#"{ "id" : "a" }"#, "a", #"{            }"#),
         // Of several the last one counts, and none is left.
         (#"{"id":"a","n":1,"id":"b"}"#, "b", #"{         "n":1         }"#),
-        (#"{"id":"a","id":"b"}"#, "b", #"{                  }"#),
+        (#"{"id":"a","id":"b"}"#, "b", #"{                 }"#),
         (#"{"n":1,"id":"a","id":"b"}"#, "b", #"{"n":1                  }"#),
         // Escapes, in the name too, and what is not at the top.
         (
             #"{"\u0069d":"\"\u00e9","n":{"id":"x"}}"#, "\"é",
-            #"{                       "n":{"id":"x"}}"#
+            #"{                     "n":{"id":"x"}}"#
         ),
     ])
     func theIDIsTakenOutAndNoByteMoves(_ text: String, _ id: String, _ left: String) throws {

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from websockets.sync.client import connect
 from browser import served
 from harness import case, chat, expect, fetch, wait_until
 from leaving_cases import LONG, Slots, mock_stats, token_time
-from websocket_wire import CLOSE, PING, TEXT, Raw
+from tls_cases import authority, secure_front
+from websocket_wire import TEXT, Raw
 
 PATH = "/v1/chat/completions"
 FIXED = {"temperature": 0, "seed": 7, "max_tokens": 24}
@@ -344,6 +346,28 @@ def many_requests(stage):
         expect(grown < 3, f"grew {grown:.1f} MiB")
         expect(fetch(url, "GET", "/health").status == 200, "others are served")
     return f"grew {grown:.1f} MiB"
+
+
+@case("websocket: wss streams, cancels, and carries megabytes both ways")
+def secure(stage):
+    folder = authority(stage)
+    process, url = secure_front(stage, folder)
+    context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+    with connect(address(url), ssl=context, max_size=None) as ws:
+        ws.send(asked("long", "mock", "[[mock tokens=100000 delay_us=50000]]", stream=True))
+        expect(json.loads(ws.recv(10))["id"] == "long", "the first chunk")
+        ws.send(asked("big", "mock", "[[mock tokens=2000 size=2000]]" + "x" * (4 << 20), stream=True))
+        ws.send('{"type":"cancel","id":"long"}')
+        ended, tokens = {}, 0
+        while len(ended) < 2:
+            answer = json.loads(ws.recv(20))
+            if "choices" not in answer:
+                ended[answer["id"]] = sorted(answer)
+            tokens += answer["id"] == "big" and "choices" in answer
+        expect(ended == {"long": ["cancelled", "id"], "big": ["done", "headers", "id"]}, f"{ended}")
+        expect(tokens == 2002, f"{tokens} chunks")
+    wait_until(lambda: mock_stats(stage)["active"] == 0, 5)
+    expect(process.stop() == 0, "exit code")
 
 
 # A page as people write it: two chats side by side on one WebSocket, each shown as it comes.

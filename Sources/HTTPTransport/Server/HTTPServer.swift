@@ -183,9 +183,12 @@ internal import Glibc
         for connection in connections.values { connection.drop() }
     }
 
-    /// Requests on WebSockets. They count towards `connections` like requests that have one of their
-    /// own.
+    /// Requests on WebSockets beside the first of each. They count towards `connections` like those
+    /// that have one of their own.
     var messages = 0
+    var isRoomForConnection: Bool {
+        connections.count - lingering + messages < options.connections
+    }
 
     // MARK: - Connections
 
@@ -212,8 +215,8 @@ internal import Glibc
         let adopted = newcomers
         newcomers = []
         for connection in adopted {
+            let isFull = !isRoomForConnection
             connections[ObjectIdentifier(connection)] = connection
-            let isFull = connections.count - lingering > options.connections
             connection.adopt(butRefuse: isDraining ? .shuttingDown : isFull ? .overloaded : nil)
         }
     }

@@ -119,20 +119,20 @@ public final class WebSocket {
 
     /// Whether there is room for one more request.
     public var mayBeginRequest: Bool {
-        server.connectionCount + server.messages < server.options.connections
+        requests == 0 || server.isRoomForConnection
     }
 
     /// Counts a request that has begun.
     public func requestBegan() {
+        if requests > 0 { server.messages += 1 }
         requests += 1
-        server.messages += 1
     }
 
     /// Counts a request that has ended.
     public func requestEnded() {
         guard isOpen else { return }
         requests -= 1
-        server.messages -= 1
+        if requests > 0 { server.messages -= 1 }
         if server.isDraining { closeIfIdle() }
     }
 
@@ -151,7 +151,7 @@ public final class WebSocket {
     func connectionDropped() {
         guard isOpen else { return }
         hold(-heldBytes)
-        server.messages -= requests
+        server.messages -= max(0, requests - 1)
         requests = 0
         connection = nil
         timer?.cancel()
