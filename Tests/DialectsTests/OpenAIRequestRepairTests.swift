@@ -130,7 +130,9 @@ import Testing
         let sent = try written(chatBody(messages: message), for: requestTarget(.llamaServer)).json
         let last = sent["messages"]?.elements[0]
         #expect(last?["content"]?.string == "b" && last?["name"]?.string == "n")
-        let bodies = #"{"messages":[{"role":"tool","name":null}],"messages":[{"role":"user","content":"x"}]}"#
+        let bodies =
+            #"{"messages":[{"role":"tool","name":null}],"#
+            + #""messages":[{"role":"user","content":"x"}]}"#
         let kept = try written(bodies, for: requestTarget(.llamaServer)).json
         #expect(kept["messages"]?.elements[0]["content"]?.string == "x")
     }
