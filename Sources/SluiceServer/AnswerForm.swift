@@ -147,4 +147,13 @@ struct SessionDecoder {
             try other?.finish(into: &sink)
         }
     }
+
+    /// Tells the client in its stream why the answer ends here.
+    mutating func appendFailure(_ error: APIError, into sink: inout ChunkSink) {
+        if isChat {
+            sink.appendFailure(error)
+        } else {
+            other?.appendFailure(error, into: &sink)
+        }
+    }
 }

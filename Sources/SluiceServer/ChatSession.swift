@@ -19,7 +19,8 @@ internal import Routing
 final class ChatSession {
     let worker: Worker
     let exchange: Exchange
-    private let form: AnswerForm
+    let form: AnswerForm
+    let clientProtocol: ClientProtocol
     private let clientModel: String
     private let wantsStream: Bool
     /// Where it goes; before the first grant, where it would like to go.
@@ -65,6 +66,7 @@ final class ChatSession {
         self.worker = worker
         exchange = incoming.exchange
         self.form = form
+        clientProtocol = incoming.clientProtocol
         clientModel = plan.model
         wantsStream = form.wantsStream
         candidate = plan.candidates[0]
@@ -223,6 +225,7 @@ final class ChatSession {
 
     private func feed(_ bytes: Span<UInt8>) throws(DialectError) {
         if wantsStream {
+            worker.events.framing = clientProtocol.framing
             try decoder.feed(bytes, into: &worker.events)
         } else {
             try decoder.feed(bytes, into: &worker.lines)
@@ -233,6 +236,7 @@ final class ChatSession {
     private func upstreamFinished(_ otherwise: DialectError? = nil) {
         do throws(DialectError) {
             if wantsStream {
+                worker.events.framing = clientProtocol.framing
                 try decoder.finish(into: &worker.events)
             } else {
                 try decoder.finish(into: &worker.lines)
@@ -274,7 +278,8 @@ final class ChatSession {
     private func startStream() {
         record.status = 200
         exchange.startStream(
-            Answers.streamFields(identity.id) + backendFields + worker.corsFields(for: exchange))
+            clientProtocol.streamFields(identity.id) + backendFields
+                + worker.corsFields(for: exchange))
         deadlines.headSent(now: worker.loop.now.nanoseconds)
     }
 
@@ -298,7 +303,8 @@ final class ChatSession {
         enter(.delivering)
         let error = failure ?? worker.error(for: ending, candidate.backend)
         record.status = error.status
-        var reply = Answers.reply(error, identity.id, worker.corsFields(for: exchange))
+        var reply = clientProtocol.reply(error, identity.id)
+        reply.fields += worker.corsFields(for: exchange)
         if let backend = record.backend { reply.fields += Answers.backendFields(backend, []) }
         exchange.respond(reply)
     }
@@ -306,9 +312,8 @@ final class ChatSession {
     private func failInStream(_ ending: Ending) {
         enter(.delivering)
         let error = failure ?? worker.error(for: ending, candidate.backend)
-        worker.events.beginEvent()
-        error.appendJSON(to: &worker.events.bytes)
-        worker.events.endEvent()
+        worker.events.framing = clientProtocol.framing
+        decoder.appendFailure(error, into: &worker.events)
         exchange.finishStream(&worker.events.bytes)
         worker.events.reset()
     }

@@ -193,7 +193,7 @@ final class Worker {
     }
 
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
-        var reply = Answers.reply(error, incoming.identity.id, [])
+        var reply = incoming.clientProtocol.reply(error, incoming.identity.id)
         reply.fields += fields
         respond(incoming, reply, ending: error.refusalEnding)
     }
@@ -218,7 +218,9 @@ final class Worker {
         record.status = error.status
         meter.metrics.requestArrived()
         finished(record)
-        return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
+        var reply = ClientProtocol.openAI.reply(error, record.id)
+        reply.fields += access.corsFields(origin: refusal.origin)
+        return reply
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
