@@ -139,7 +139,8 @@ struct AccessPolicy: Sendable {
             Reply.HeaderLine("Vary", "Origin"),
             Reply.HeaderLine(
                 "Access-Control-Expose-Headers",
-                "x-request-id, x-sluice-backend, x-sluice-ignored, retry-after"),
+                "x-request-id, x-sluice-backend, x-sluice-ignored, retry-after, x-should-retry"
+            ),
         ]
     }
 
