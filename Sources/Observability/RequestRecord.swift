@@ -28,8 +28,8 @@ public struct RequestRecord: Sendable {
     public var completionTokens: Int?
     /// Events of the answer. Where the upstream has not counted, they stand for its tokens.
     public var events = 0
-    /// The place of the key whose limits it counts against until it ends. Not logged.
-    public var admittedKey: Int?
+    /// The name of the key whose limits it counts against until it ends. Not logged.
+    public var admittedKey: String?
     /// Milliseconds until a slot was free.
     public var queueMilliseconds: Int?
     /// Milliseconds until the upstream had accepted the connection.

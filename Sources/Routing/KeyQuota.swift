@@ -41,10 +41,10 @@ public struct KeyQuota: Sendable, Equatable {
         public let retryAfterSeconds: Int
     }
 
-    private let maxInFlight: Int?
-    private let requestsPerMinute: Int?
+    private var maxInFlight: Int?
+    private var requestsPerMinute: Int?
     /// The `tokens_per_day` of the key.
-    public let tokensPerDay: Int?
+    public private(set) var tokensPerDay: Int?
 
     /// Requests that have been let in and have not ended.
     public private(set) var inFlight = 0
@@ -62,7 +62,10 @@ public struct KeyQuota: Sendable, Equatable {
     private static let minute: Int64 = 60_000_000_000
 
     /// Begins with nothing used.
-    public init(_ key: KeySettings) {
+    public init(_ key: KeySettings) { setLimits(key) }
+
+    /// Takes other limits. What has been used stays used.
+    public mutating func setLimits(_ key: KeySettings) {
         maxInFlight = key.maxInFlight
         requestsPerMinute = key.requestsPerMinute
         tokensPerDay = key.tokensPerDay
@@ -71,6 +74,11 @@ public struct KeyQuota: Sendable, Equatable {
     /// Whether there is anything to ask before a request is let in.
     public static func hasLimits(_ key: KeySettings) -> Bool {
         key.maxInFlight != nil || key.requestsPerMinute != nil || key.tokensPerDay != nil
+    }
+
+    /// See `hasLimits(_:)`.
+    public var hasLimits: Bool {
+        maxInFlight != nil || requestsPerMinute != nil || tokensPerDay != nil
     }
 
     /// Lets a request in, or says why not. Each that is let in has to be released.

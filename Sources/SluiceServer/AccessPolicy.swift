@@ -63,7 +63,10 @@ struct AccessPolicy: Sendable {
     }
 
     /// Why a request may not be answered; `nil` if it may.
-    func refuse(_ caller: Caller) -> APIError? {
+    func refuse(_ caller: Caller) -> APIError? { refuse(caller, with: key(of: caller)) }
+
+    /// As `refuse(_:)`, for a caller whose key has been looked for.
+    func refuse(_ caller: Caller, with key: KeySettings?) -> APIError? {
         guard hosts.allows(host: caller.host) else {
             return APIError(
                 .forbidden,
@@ -79,23 +82,22 @@ struct AccessPolicy: Sendable {
             )
         }
         guard !keys.isEmpty, !caller.needsNoKey else { return nil }
-        guard let offered = caller.offeredKey else {
+        if caller.offeredKey == nil {
             return APIError(
                 .invalidAPIKey, "A key is required: send it as 'Authorization: Bearer KEY'.")
         }
-        return ring.find(Array(offered.utf8)) == nil
-            ? APIError(.invalidAPIKey, "The key is not known here.") : nil
+        return key == nil ? APIError(.invalidAPIKey, "The key is not known here.") : nil
     }
 
-    /// The place of the key that a request is made with; `nil` without one, or with one that is
-    /// not known.
-    func key(of caller: Caller) -> Int? {
-        ring.isEmpty ? nil : caller.offeredKey.flatMap { ring.find(Array($0.utf8)) }
+    /// The key that a request is made with; `nil` without one, or with one that is not known.
+    func key(of caller: Caller) -> KeySettings? {
+        guard !ring.isEmpty, let offered = caller.offeredKey else { return nil }
+        return ring.find(Array(offered.utf8)).map { keys[$0] }
     }
 
     /// Whether the holder of a key may use, and know of, a model. Without any keys, everybody may.
-    func allows(model: String, for key: Int?) -> Bool {
-        keys.isEmpty || key.map { keys[$0].allows(model: model) } ?? false
+    func allows(model: String, for key: KeySettings?) -> Bool {
+        keys.isEmpty || key?.allows(model: model) ?? false
     }
 
     // MARK: - Browsers

@@ -11,36 +11,6 @@ internal import Observability
 internal import Relay
 internal import Routing
 
-/// One way to answer a request: a backend, and the request in its dialect.
-struct Candidate {
-    /// What the admission calls it.
-    let place: Place
-    // The fleet's array and a place in it: a backend's state is large, and every session has one.
-    private let backends: [BackendState]
-    private let index: Int
-    let dialect: UpstreamDialect
-    var upstream: UpstreamRequest
-    let upstreamKind: UpstreamKind
-    /// Whether `<think>` tags in the text are reasoning.
-    let thinkTags: Bool
-
-    /// `upstream` is the request for the backend at `index` of the fleet.
-    init(
-        _ place: Place, _ fleet: Fleet, _ index: Int, _ upstream: UpstreamRequest,
-        kind: UpstreamKind, thinkTags: Bool
-    ) {
-        self.place = place
-        backends = fleet.backends
-        self.index = index
-        self.upstream = upstream
-        upstreamKind = kind
-        dialect = kind == .ollama ? .ollama : .openAI
-        self.thinkTags = thinkTags
-    }
-
-    var backend: BackendState { backends[index] }
-}
-
 /// Everything between one chat request and its end. Lives on its worker's loop; the worker holds it
 /// until `end`.
 ///
@@ -101,7 +71,7 @@ final class ChatSession {
         self.plan = plan
         ticket = Ticket(
             id: worker.desk.ids.next(), plan, weight: form.choiceCount,
-            key: incoming.key.map { worker.configuration.keys[$0] },
+            key: incoming.key,
             priority: try incoming.exchange.priority())
         identity = incoming.identity
         began = incoming.began
@@ -123,15 +93,6 @@ final class ChatSession {
         armTimer()
         askForSlot()
     }
-
-    /// Ends the session from outside: shutdown, an operator.
-    func stop(_ ending: Ending, _ error: APIError) {
-        failure = error
-        happened(.stopped(ending))
-    }
-
-    /// Ends the session because its connection is about to be dropped.
-    func cutOff(_ ending: Ending) { happened(.cutOff(ending)) }
 
     // MARK: - Turns
 
@@ -500,14 +461,4 @@ extension ChatSession: CallObserver {
             happened(.upstreamFailed(.upstreamProtocol))
         }
     }
-}
-
-// MARK: - The client
-
-extension ChatSession: ExchangeObserver {
-    func clientLeft() { happened(.clientLeft) }
-    func clientStalled() { happened(.clientStalled) }
-    func clientBlocked() { happened(.clientBlocked) }
-    func clientDrained() { happened(.clientDrained) }
-    func replyDelivered() { happened(.replyDelivered) }
 }

@@ -1,5 +1,6 @@
 // What every request has, whatever it asks for.
 
+internal import Configuration
 internal import EventLoop
 internal import HTTPTransport
 internal import Observability
@@ -11,8 +12,8 @@ struct IncomingRequest {
     let began: Instant
     /// The path without the query.
     let path: String
-    /// The place of its key in the configuration; `nil` without keys.
-    var key: Int?
+    /// The key it is made with; `nil` without keys.
+    var key: KeySettings?
     /// The log line, begun.
     var record: RequestRecord
 

@@ -9,18 +9,15 @@ internal import Routing
 /// limits still hold for all of them together.
 final class KeyLedger {
     private let loop: Loop
-    private let names: [String]
-    private var quotas: [KeyQuota]
+    /// The names of the keys, in the order of the configuration.
+    private var names: [String] = []
+    private var quotas: [String: KeyQuota] = [:]
     private var file: StateFile?
-    /// Which quotas are worth showing.
-    private let areLimited: [Bool]
 
     /// Begins with what the state file holds, if there is one.
     init(_ configuration: Configuration, on loop: Loop, log: Log) throws(StartError) {
         self.loop = loop
-        names = configuration.keys.map(\.name)
-        quotas = configuration.keys.map(KeyQuota.init)
-        areLimited = configuration.keys.map(KeyQuota.hasLimits)
+        reconfigure(configuration.keys)
         guard let path = configuration.stateFile else { return }
         let file = StateFile(path, on: loop, log: log) { [unowned self] in save() }
         self.file = file
@@ -31,14 +28,27 @@ final class KeyLedger {
         }
     }
 
+    /// Takes the keys of a configuration that was read anew. Those that stay keep what they have used
+    /// and what is running; what ends for one that is gone is nobody's.
+    func reconfigure(_ keys: [KeySettings]) {
+        names = keys.map(\.name)
+        let before = quotas
+        quotas = [:]
+        for key in keys {
+            var quota = before[key.name] ?? KeyQuota(key)
+            quota.setLimits(key)
+            quotas[key.name] = quota
+        }
+    }
+
     private var now: QuotaTime {
         QuotaTime(nanoseconds: loop.now.nanoseconds, wallSeconds: Clock.wall().seconds)
     }
 
     /// Lets a request of the key in, or says why not.
-    func admit(_ key: Int) -> KeyQuota.Refusal? {
+    func admit(_ key: String) -> KeyQuota.Refusal? {
         do throws(KeyQuota.Refusal) {
-            try quotas[key].admit(at: now)
+            try quotas[key]?.admit(at: now)
             return nil
         } catch {
             return error
@@ -46,20 +56,21 @@ final class KeyLedger {
     }
 
     /// A request that was let in has ended.
-    func release(_ key: Int, tokens: Int) {
-        quotas[key].release(tokens: tokens, at: now)
+    func release(_ key: String, tokens: Int) {
+        quotas[key]?.release(tokens: tokens, at: now)
         if tokens > 0 { file?.changed() }
     }
 
     /// What the keys have used, for /metrics.
     var figures: [KeyFigures] {
         let now = now
-        return names.indices.filter { areLimited[$0] }.map { key in
-            let today = quotas[key].tokensToday(at: now)
+        return names.compactMap { name in
+            guard var quota = quotas[name], quota.hasLimits else { return nil }
+            let today = quota.tokensToday(at: now)
             return KeyFigures(
-                name: names[key], tokens: quotas[key].tokensPerDay.map { (today, $0) },
-                active: quotas[key].inFlight,
-                refused: quotas[key].refused.map { ($0.limit.rawValue, $0.count) })
+                name: name, tokens: quota.tokensPerDay.map { (today, $0) },
+                active: quota.inFlight,
+                refused: quota.refused.map { ($0.limit.rawValue, $0.count) })
         }
     }
 
@@ -77,15 +88,13 @@ final class KeyLedger {
     private var tokens: KeyTokens {
         let now = now
         var tokens = KeyTokens(day: now.day, tokens: [:])
-        for key in names.indices { tokens.tokens[names[key]] = quotas[key].tokensToday(at: now) }
+        for name in names { tokens.tokens[name] = quotas[name]?.tokensToday(at: now) }
         return tokens
     }
 
     private func take(_ tokens: KeyTokens) {
         let now = now
         guard tokens.day == now.day else { return }
-        for key in names.indices {
-            quotas[key].spend(tokens: tokens.tokens[names[key]] ?? 0, at: now)
-        }
+        for name in names { quotas[name]?.spend(tokens: tokens.tokens[name] ?? 0, at: now) }
     }
 }

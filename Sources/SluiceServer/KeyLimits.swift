@@ -14,16 +14,16 @@ extension Worker {
     ) {
         guard let key = incoming.key else { return proceed(incoming) }
         if let ledger {
-            return decided(incoming, ledger.admit(key), proceed)
+            return decided(incoming, ledger.admit(key.name), proceed)
         }
         // What has no limits is let in without asking, and counted when it ends.
-        guard KeyQuota.hasLimits(configuration.keys[key]) else {
+        guard KeyQuota.hasLimits(key) else {
             return decided(incoming, nil, proceed)
         }
         let question = KeyQuestion(self, incoming, proceed)
         questions[question.number] = question
         incoming.exchange.observer = question
-        tellLeader(.admit(question: question.number, key: key, for: mailbox?.address))
+        tellLeader(.admit(question: question.number, key: key.name, for: mailbox?.address))
     }
 
     /// The limits have decided.
@@ -33,12 +33,12 @@ extension Worker {
     ) {
         if let refusal { return refuse(incoming, .rateLimited(refusal)) }
         var incoming = incoming
-        incoming.record.admittedKey = incoming.key
+        incoming.record.admittedKey = incoming.key?.name
         proceed(incoming)
     }
 
     /// The answer to a question has come.
-    func decided(question number: Int, key: Int, _ refusal: KeyQuota.Refusal?) {
+    func decided(question number: Int, key: String, _ refusal: KeyQuota.Refusal?) {
         guard let question = questions.removeValue(forKey: number) else {
             // The client has not waited for it.
             if refusal == nil { tellLeader(.release(key: key, tokens: 0)) }
@@ -61,7 +61,7 @@ extension Worker {
     }
 
     /// Gives back what a request held of its key's limits. Every request that ends passes here.
-    func release(key: Int?, tokens: Int) {
+    func release(key: String?, tokens: Int) {
         guard let key else { return }
         if let ledger {
             ledger.release(key, tokens: tokens)

@@ -15,11 +15,11 @@ enum WorkerTalk: Sendable {
     /// A worker's share of what was asked for.
     case measured(scrape: Int, MeterShare)
     /// May a request of this key go on? Only the leading worker is asked.
-    case admit(question: Int, key: Int, for: Mailbox<WorkerMessage>.Address?)
+    case admit(question: Int, key: String, for: Mailbox<WorkerMessage>.Address?)
     /// The answer; no refusal means yes, and then the request has to be released.
-    case decided(question: Int, key: Int, KeyQuota.Refusal?)
+    case decided(question: Int, key: String, KeyQuota.Refusal?)
     /// A request of this key has ended and used so many tokens.
-    case release(key: Int, tokens: Int)
+    case release(key: String, tokens: Int)
 }
 
 /// One worker's share of an answer of /metrics.
@@ -60,6 +60,7 @@ extension Worker {
         meter.metrics.requestEnded(record)
         log.write(record)
         release(key: record.admittedKey, tokens: record.tokens)
+        stopIfDone()
     }
 
     /// The first event of an answer is here.
@@ -73,6 +74,7 @@ extension Worker {
     private var share: MeterShare {
         var gauges = Gauges()
         gauges.active = Int(truncatingIfNeeded: meter.metrics.received &- meter.metrics.ended)
+        gauges.queued = sessions.values.count { $0.slot == .waiting }
         gauges.connections = server?.connectionCount ?? 0
         gauges.bodyBytes = server?.bodyBytes ?? 0
         gauges.unsentBytes = server?.unsentBytes ?? 0

@@ -28,6 +28,7 @@ struct ReloadPlan: Equatable {
         keep("listen", \.listen, old)
         keep("workers", \.workers, old)
         keep("log", \.log, old)
+        keep("state_file", \.stateFile, old)
         // One port speaks either TLS or not, as long as Sluice runs; files may change.
         if (old.tls == nil) != (new.tls == nil) { keep("tls", \.tls, old) }
         // The addresses are the old ones, so the check of the new file was about others.

@@ -88,9 +88,7 @@ public final class Server {
         let worker = Worker(on: loop, configuration, seed: Self.seed(), log: log)
         worker.hasClosed = { [unowned self] in workerClosed() }
         leader = worker
-        if !configuration.keys.isEmpty {
-            worker.ledger = try KeyLedger(configuration, on: loop, log: log)
-        }
+        worker.ledger = try KeyLedger(configuration, on: loop, log: log)
         openDesk(worker)
         do throws(TLSError) {
             try worker.loadCertificate()

@@ -88,9 +88,11 @@ final class StateFile {
         // A disk that takes longer than the interval must not hold the loop up.
         guard !trouble.isWriting else { return changed() }
         writer?.join()
-        trouble.isWriting = true
         let (path, outcome) = (path, outcome)
         writer = Thread { outcome.send(Self.write(tokens.text, to: path)) }
+        trouble.isWriting = writer != nil
+        // The system has no more threads: later, then.
+        if writer == nil { changed() }
     }
 
     /// Writes now, and waits for it. Says what is wrong.

@@ -118,6 +118,7 @@ final class Worker {
     private func reconfigure(_ configuration: Configuration) {
         self.configuration = configuration
         access = AccessPolicy(configuration, ownHostName: ownHostName())
+        ledger?.reconfigure(configuration.keys)
         server?.options = HTTPServer.Options(configuration)
         pool.forgetAuthorities()
         do throws(TLSError) {
@@ -141,10 +142,13 @@ final class Worker {
     }
     private var isClosed = false
 
-    private func stopIfDone() {
-        guard isDraining, sessions.isEmpty else { return }
-        loop.afterThisTurn { [self] in if sessions.isEmpty { close() } }
+    func stopIfDone() {
+        guard isDraining, isIdle else { return }
+        loop.afterThisTurn { [self] in if isIdle { close() } }
     }
+
+    /// Whether nobody waits for anything: neither for a model nor for another worker's word.
+    private var isIdle: Bool { sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty }
 
     // MARK: - Requests
 
@@ -154,8 +158,8 @@ final class Worker {
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange)
         incoming.key = access.key(of: caller)
-        incoming.record.key = incoming.key.map { configuration.keys[$0].name }
-        if let error = access.refuse(caller) {
+        incoming.record.key = incoming.key?.name
+        if let error = access.refuse(caller, with: incoming.key) {
             return refuse(incoming, error)
         }
         answer(incoming)

@@ -14,12 +14,18 @@ enum ExitCode: Int32 {
 
 /// One run of `sluice`.
 struct Program {
+    /// The command line, the program's own name first.
     let arguments: [String]
 
     func run() -> ExitCode {
+        // Swift reads the command line from /proc. Without it every option would be ignored, and the
+        // defaults would run in place of what was asked for.
+        guard !arguments.isEmpty else {
+            return fail(.wrongUsage, "the command line cannot be read: /proc is not mounted")
+        }
         let options: CommandLineOptions
         do throws(CommandLineError) {
-            options = try CommandLineOptions(arguments)
+            options = try CommandLineOptions(Array(arguments.dropFirst()))
         } catch {
             return fail(.wrongUsage, "\(error)\nsluice --help tells all options.")
         }

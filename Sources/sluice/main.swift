@@ -3,4 +3,4 @@
 
 import Glibc
 
-exit(Program(arguments: Array(CommandLine.arguments.dropFirst())).run().rawValue)
+exit(Program(arguments: CommandLine.arguments).run().rawValue)

@@ -126,3 +126,14 @@ func brokenPromise(ofRequest body: [UInt8]) -> String? {
     }
     return nil
 }
+
+/// The promise that the assembler breaks for `bytes`, taken for lines of chunks: it refuses them,
+/// or makes JSON that is not much longer.
+func brokenPromise(ofLines bytes: [UInt8]) -> String? {
+    var assembler = CompletionAssembler(limitBytes: 2048)
+    // A refusal is one of the two right outcomes.
+    guard (try? assembler.take(lines: bytes.span)) != nil else { return nil }
+    let completion = assembler.completion()
+    guard (try? JSONText(completion)) != nil else { return "a completion that is no JSON" }
+    return completion.count <= 4096 + bytes.count ? nil : "a completion out of nothing"
+}

@@ -36,4 +36,10 @@ import Testing
             #expect(brokenPromise(ofRequest: input.bytes) == nil, "chat/\(input.name)")
         }
     }
+
+    @Test func linesKeepTheirPromises() throws {
+        for input in try inputs("assembler") {
+            #expect(brokenPromise(ofLines: input.bytes) == nil, "assembler/\(input.name)")
+        }
+    }
 }

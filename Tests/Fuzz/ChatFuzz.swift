@@ -1,6 +1,6 @@
 // Chat requests of clients: refused with a 4xx, or written as JSON for every kind of backend.
-// needs: Tests/DialectsTests/FuzzChecks.swift Tests/TestSupport/ChunkSchema.swift
-// Tests/TestSupport/JSONValue.swift
+// needs: Tests/DialectsTests/FuzzChecks.swift
+// needs: Tests/TestSupport/ChunkSchema.swift Tests/TestSupport/JSONValue.swift
 
 import Dialects
 

@@ -248,6 +248,39 @@ def left_limits(stage):
         wait_until(free, 10, 0.1)
 
 
+@case("keys change while Sluice runs: what they have used stays used, what runs is released, and nothing is lost")
+def reloaded_keys(stage):
+    for workers in (1, 2):
+        first = "{name: a, key: sk-a, max_in_flight: 1, tokens_per_day: 1000}"
+        process, url = sluice_for(stage, f"keys: [{{name: gone, key: sk-gone, max_in_flight: 5}}, {first}]\n", workers)
+        ready(url)
+        path = process.command[-1]
+        expect(fetch(url, "POST", PATH, chat("mock", "x"), bearer("sk-a")).status == 200, "before")
+        streams = []
+        for key in ("sk-gone", "sk-a"):
+            connection = http.client.HTTPConnection(url.split("://")[1], timeout=20)
+            body = chat("mock", "[[mock delay_us=20000 tokens=500]]", stream=True)
+            connection.request("POST", PATH, body=json.dumps(body), headers=bearer(key))
+            response = connection.getresponse()
+            response.readline()
+            streams.append((connection, response))
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:  # other places in the list, another limit, a key that is new
+            file.write(re.sub(r"keys: .*", "keys: [{name: a, key: sk-a, max_in_flight: 2, tokens_per_day: 28}, {name: b, key: sk-b}]", text))
+        os.kill(process.pid, signal.SIGHUP)
+        wait_until(lambda: fetch(url, "GET", "/v1/models", headers=bearer("sk-b")).status == 200, 5)
+        expect_error(fetch(url, "GET", "/v1/models", headers=bearer("sk-gone")), 401, "invalid_api_key")
+        answer = fetch(url, "POST", PATH, chat("mock", "x"), bearer("sk-a"))
+        expect("tokens_per_day" in expect_error(answer, 429, "rate_limited"), "the tokens it has used are kept")
+        samples = scrape(url, bearer("sk-b"))
+        expect(total(samples, "sluice_key_requests_active", key="a") == 1, "the stream that runs is counted")
+        for connection, response in streams:
+            response.close()
+            connection.close()
+        wait_until(lambda: total(scrape(url, bearer("sk-b")), "sluice_key_requests_active") == 0, 5)
+
+
 # ---- the state file ----
 
 @case("token counts survive a restart and kill -9, and a broken state file is named and set aside")

@@ -153,6 +153,20 @@ private func refusal(_ quota: inout KeyQuota, _ now: QuotaTime) -> KeyQuota.Refu
         #expect(quota.refused.map(\.count) == [3, 0])
     }
 
+    @Test func mayChangeWhileRequestsRun() {
+        var quota = quota { ($0.maxInFlight, $0.tokensPerDay) = (2, 100) }
+        quota.spend(tokens: 50, at: at(0))
+        for _ in 0..<2 { _ = refusal(&quota, at(0)) }
+        var key = KeySettings(name: "alice", key: Secret("k"))
+        (key.maxInFlight, key.tokensPerDay) = (3, 60)
+        quota.setLimits(key)
+        #expect(refusal(&quota, at(0)) == nil)
+        #expect(refusal(&quota, at(0))?.limit == .maxInFlight)
+        quota.release(tokens: 10, at: at(0))
+        #expect(refusal(&quota, at(0))?.limit == .tokensPerDay)
+        #expect(quota.inFlight == 2)
+    }
+
     @Test func withoutAnyEverybodyIsLetIn() {
         var quota = quota { _ in }
         for _ in 0..<10_000 { #expect(refusal(&quota, at(0)) == nil) }
