@@ -208,6 +208,7 @@ def no_descriptor_upstream(stage):
     for client in others:
         client.close()
     wait_until(lambda: process.descriptors() < 30, 5)
+    wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 20)
     wires[0].received = b""
     wires[0].ask(mock("tokens=5"))
     wires[0].read_until(b"[DONE]")

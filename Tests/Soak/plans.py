@@ -44,7 +44,7 @@ def flood(plan, random):
 
 
 def endless_flood(plan, random):
-    plan.tokens, plan.delay, plan.size, plan.stream = 6000, 0, 4000, True
+    plan.tokens, plan.delay, plan.size, plan.stream = 40000, 0, 4000, True  # more than any kernel swallows
 
 
 def streamed(plan, random):
