@@ -2,7 +2,6 @@
 
 internal import CLibevent
 internal import Glibc
-internal import Synchronization
 
 /// Messages for a loop, in the order they were sent. The box lives on the loop; other threads hold
 /// its `Address`.
@@ -27,7 +26,7 @@ public final class Mailbox<Message: Sendable> {
     /// The sending end. It may be used by any thread, also when the loop is gone.
     public final class Address: Sendable {
         let descriptor: Int32
-        private let waiting = Mutex<[Message]>([])
+        private let waiting = Guarded<[Message]>([])
 
         init() {
             descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))

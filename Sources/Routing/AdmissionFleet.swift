@@ -13,6 +13,7 @@ extension Admission {
             backends[number].isPresent = true
             backends[number].slots = capacity.slots
             backends[number].residentModels = capacity.residentModels
+            backends[number].loadWait = capacity.loadWait
         }
         rebuildLanes()
         // A good moment to forget lists of places that nobody will bring again.
@@ -121,10 +122,16 @@ extension Admission {
     private func patience(ofSeat seat: Int) -> Int64? {
         guard let waiter = room[seat] else { return nil }
         return switch pools[waiter.pool].stall {
-        case .loading(let since): max(since, waiter.arrived) + settings.loadWait
+        case .loading(let since): max(since, waiter.arrived) + loadWait(of: pools[waiter.pool])
         case .down(let since): since + Self.restartGrace
         case nil: nil
         }
+    }
+
+    /// The longest that any backend of a pool allows.
+    private func loadWait(of pool: Pool) -> Int64 {
+        pool.stations.map { stations[$0].backend }.filter { backends[$0].isPresent }
+            .map { backends[$0].loadWait ?? settings.loadWait }.max() ?? settings.loadWait
     }
 
     private func stallRefusal(_ pool: Int, _ now: Int64) -> Refusal {

@@ -10,6 +10,7 @@ struct BackendRecord: Sendable {
     var isPresent = true
     var slots = SlotRule.unlimited
     var residentModels: Int?
+    var loadWait: Int64?
     /// Whether it tells which models are loaded; if not, all count as warm.
     var tellsLoaded = false
     var health: Health

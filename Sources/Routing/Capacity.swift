@@ -37,6 +37,8 @@ public struct BackendCapacity: Sendable, Equatable {
     /// How many models it can hold at once, if it swaps them; `nil`: it does not, or nobody knows.
     /// Requests are grouped by model only where this is known.
     public var residentModels: Int?
+    /// How long one waits for a model that it loads, in nanoseconds; `nil`: as for all.
+    public var loadWait: Int64?
 
     /// A backend that holds all its models.
     public init(name: String, slots: SlotRule, residentModels: Int? = nil) {

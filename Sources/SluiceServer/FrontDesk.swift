@@ -54,6 +54,10 @@ final class FrontDesk {
         setBackends()
     }
 
+    deinit {
+        for ward in wards.values { ward.cure?.cancel() }
+    }
+
     /// Begins to ask the backends.
     func start() { wake() }
 

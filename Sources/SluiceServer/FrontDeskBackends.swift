@@ -40,10 +40,13 @@ extension FrontDesk {
 
     private func setFleet() {
         let capacities = probes.map { probe in
-            BackendCapacity(
+            var capacity = BackendCapacity(
                 name: probe.state.name, slots: probe.state.slots,
                 residentModels: probe.state.residentModels
                     ?? residencies[probe.state.name]?.limit)
+            capacity.loadWait =
+                configuration.timeouts(for: probe.state.settings).loadWait.wholeNanoseconds
+            return capacity
         }
         tell(admission.setFleet(capacities, now: now))
     }

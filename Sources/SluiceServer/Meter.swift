@@ -141,8 +141,10 @@ extension Worker {
     /// Requests that wait for other workers when everything is closed have their lines, too.
     func giveUpWaiting() {
         for question in questions.keys { drop(question: question, .shuttingDown) }
-        for scrape in meter.scrapes.values {
-            var record = scrape.incoming.record
+        let others = meter.scrapes.values.map(\.incoming) + desk.questions.values
+        desk.questions = [:]
+        for incoming in others {
+            var record = incoming.record
             record.ending = .shuttingDown
             finished(record)
         }

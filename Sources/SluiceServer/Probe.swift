@@ -260,6 +260,8 @@ extension FetchFailure {
     /// What it tells of the backend's health.
     var healthFact: HealthFact {
         switch self {
+        // Our own want of descriptors says nothing about the backend.
+        case .call(let failure) where failure.isOurs: .slow
         case .call(.unreachable(.failed(_, _, let number))) where number == connectTimedOut:
             .connectTimedOut(othersStand: false)
         case .call(.unreachable): .refused

@@ -119,12 +119,14 @@ extension Probe {
     }
 
     private func takeProperties(_ json: JSONText?) {
-        let isRouter = json?["role"]?.isString("router") == true
-        found.residentModels = isRouter ? json?["max_instances"]?.int : nil
+        // What was known stays, if it does not say.
+        guard let json else { return }
+        let isRouter = json["role"]?.isString("router") == true
+        found.residentModels = isRouter ? json["max_instances"]?.int : nil
         // A router that was asked before keeps what its models said.
         guard !isRouter || state.settings.slots != .auto else { return }
         found.slots = SlotRule(
-            found.kind, state.settings.slots, discovered: json?["total_slots"]?.int)
+            found.kind, state.settings.slots, discovered: json["total_slots"]?.int)
     }
 
     private func takeRunning(_ json: JSONText?) {

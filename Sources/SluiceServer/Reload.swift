@@ -23,7 +23,9 @@ struct ReloadPlan: Equatable {
     /// Compares what holds with what was read. Settings that cannot change stay as they are.
     ///
     /// - Throws: if what was read would open Sluice to the network without keys.
-    init(from old: Configuration, to new: Configuration) throws(ReloadError) {
+    init(
+        from old: Configuration, to new: Configuration
+    ) throws(ReloadError) {
         next = new
         keep("listen", \.listen, old)
         keep("workers", \.workers, old)

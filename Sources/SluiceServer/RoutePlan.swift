@@ -14,6 +14,8 @@ struct RoutePlan {
     private(set) var routes: [Route]
     /// The request for each of them that can honour it, the preferred first; at least one.
     private(set) var candidates: [Candidate]
+    /// Those of before the last change of the backends: a grant may be on its way.
+    private var former: [Candidate] = []
     /// What tells conversations apart; see `Ticket.prefixes`.
     var prefixes: [UInt64] = []
     private var find: (() throws(APIError) -> [Route])?
@@ -31,8 +33,12 @@ struct RoutePlan {
     /// Where the request may go.
     var places: [Place] { candidates.map(\.place) }
 
-    /// Finds the ways anew; returns whether they have changed. What was possible before stays
-    /// possible until it is known not to be: a grant may be on its way.
+    /// The request as it is written for a place.
+    func candidate(at place: Place) -> Candidate? {
+        candidates.first { $0.place == place } ?? former.first { $0.place == place }
+    }
+
+    /// Finds the ways anew; returns whether they lead to other places.
     mutating func refresh(_ fleet: Fleet) -> Bool {
         // Who waits is not refused because its backend has just been taken away or renamed: the
         // admission lets it wait a little for another.
@@ -41,6 +47,7 @@ struct RoutePlan {
             let candidates = try? make(routes)
         else { return false }
         let before = places
+        former = self.candidates
         self.routes = routes
         self.candidates = candidates
         return places != before

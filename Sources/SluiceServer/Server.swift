@@ -31,6 +31,7 @@ public final class Server {
     private var deskMail: Mailbox<DeskMessage>?
     private var signals: [SignalSource] = []
     private var drainTimer: Timer?
+    private var greetingTimer: Timer?
     private var isDraining = false
     private var hasGreeted = false
     private var known: [BackendState] = []
@@ -73,6 +74,11 @@ public final class Server {
         watchSignals()
         if followers.isEmpty { manager.isReady(on: loop) }
         desk?.start()
+        // A backend whose name cannot be looked up in time must not keep the rest untold.
+        greetingTimer = Timer(on: loop) { [unowned self] in
+            if !hasGreeted { greet(desk?.backends ?? []) }
+        }
+        greetingTimer?.arm(after: Discovery.patience + .seconds(1))
         loop.run()
         for follower in followers { follower.thread.join() }
         // The last of their mail.
@@ -283,7 +289,10 @@ public final class Server {
     private func reload() {
         let plan: ReloadPlan
         do throws(ReloadError) {
-            plan = try ReloadPlan(from: configuration, to: try readAgain())
+            var read = try readAgain()
+            // These are the service manager's to say.
+            if !sockets.isEmpty { read.listen = configuration.listen }
+            plan = try ReloadPlan(from: configuration, to: read)
         } catch {
             for line in error.lines { log.write(.error, "not reloaded: \(line)") }
             return
@@ -291,6 +300,8 @@ public final class Server {
         for warning in plan.warnings { log.write(.warning, "reload: \(warning)") }
         configuration = plan.next
         raiseDescriptorLimit()
+        // The keys are counted before any worker lets them in.
+        leader?.ledger?.reconfigure(configuration.keys)
         tellAll(.configuration(configuration))
         desk?.reconfigure(configuration)
         log.write(.info, "reloaded: \(plan.summary ?? "nothing has changed")")

@@ -77,9 +77,12 @@ extension ChatSession {
             happened(.refused(attemptEnding))
         case .hangs:
             guard slot == .taken else { return }
-            failure = worker.error(for: .firstTokenTimeout, candidate.backend)
+            failure = APIError(
+                .upstreamFailed,
+                "The model on the backend '\(candidate.backend.name)' hangs, and unloading it did not help."
+            )
             attemptFailure = .cured
-            happened(.attemptFailed(.firstTokenTimeout))
+            happened(.attemptFailed(.upstreamFailed))
         case .description: break
         }
     }
@@ -87,10 +90,10 @@ extension ChatSession {
     private func granted(_ grant: Grant) {
         guard slot == .waiting else { return }
         slot = .taken
-        guard let granted = plan.candidates.first(where: { $0.place == grant.place }) else {
-            // The backends changed while the grant was on its way: its place is no more.
-            (attemptFailure, attemptEnding) = (.refused, .upstreamUnreachable)
-            return happened(.refused(.upstreamUnreachable))
+        guard let granted = plan.candidate(at: grant.place) else {
+            // A grant for what was never asked for.
+            failure = .internalFault("The request cannot be sent where it should go.")
+            return happened(.refused(.internal))
         }
         candidate = granted
         happened(.admitted)
@@ -98,7 +101,11 @@ extension ChatSession {
 
     /// A model that loads is waited for by a clock of its own, which the admission keeps.
     private func waitForLoading() {
-        let wait = worker.configuration.timeouts.loadWait.wholeNanoseconds
+        let waits = plan.candidates.map {
+            worker.configuration.timeouts(for: $0.backend.settings).loadWait.wholeNanoseconds
+        }
+        // A little more, so that it is the admission that says what was waited for.
+        let wait = (waits.max() ?? 0) + 1_000_000_000
         guard let queue = deadlines.settings.queue, queue < wait else { return }
         deadlines.settings.queue = wait
         armTimer()
@@ -136,6 +143,8 @@ extension AttemptFailure {
     /// What a call that brought no answer means.
     init(_ failure: CallFailure) {
         switch failure {
+        // Somebody has too much to do, and it is not the backend's health that suffers.
+        case .unreachable where failure.isOurs: self = .busy
         case .unreachable: self = failure.isConnectTimeout ? .connectTimedOut : .refused
         case .closedBeforeAnswer, .closedEarly: self = .broken
         case .malformed: self = .final

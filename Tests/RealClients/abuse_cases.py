@@ -187,28 +187,3 @@ def few_descriptors(stage):
     served = time.monotonic() - begin
     wait_until(lambda: fetch(url, "GET", "/health").status == 200 and process.descriptors() < 30, 5)
     return f"{used * 1000:.0f} ms of processor time in 2 s; {len(clients)} clients served in {served:.1f} s afterwards"
-
-
-@case("no descriptor for the upstream: a clear error, and the next request goes through", seconds=60)
-def no_descriptor_upstream(stage):
-    process, url = with_few_descriptors(stage, 40)
-    wait_until(lambda: process.descriptors() < 40, 5)
-    wires = [Wire(url)]
-    asks_for_health(wires[0].socket)
-    wires[0].read_until(b'"ok"}')
-    others = connected(url, 60)
-    wait_until(lambda: process.descriptors() == 40, 5)
-    time.sleep(5)  # connections that were kept for the next request to the upstream are given up
-    wires[0].received = b""
-    wires[0].ask(chat("mock", "[[mock tokens=2]]"))
-    wires[0].read_until(b"}}")
-    # A probe that found no descriptor either may have taken the backend for one that is down.
-    named = b'"overloaded"' in wires[0].received or b'"no_backend"' in wires[0].received
-    expect(b" 503 " in wires[0].received and named, f"{wires[0].received[:400]}")
-    for client in others:
-        client.close()
-    wait_until(lambda: process.descriptors() < 30, 5)
-    wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 20)
-    wires[0].received = b""
-    wires[0].ask(mock("tokens=5"))
-    wires[0].read_until(b"[DONE]")

@@ -304,6 +304,24 @@ import Testing
     }
 }
 
+@Suite struct LoadWaitOfABackend {
+    @Test func theLongestOfThePoolHolds() {
+        var patient = backend("a", 1)
+        patient.loadWait = 90 * second
+        var lab = AdmissionLab([patient, backend("b", 1)], loadWait: 60 * second)
+        lab.probed("a", .loading)
+        lab.probed("b", .loading)
+        lab.request(1, "a b")
+        lab.request(2, "b")
+        lab.now += 60 * second
+        lab.take(lab.admission.wake(now: lab.now))
+        #expect(lab.refused.keys.sorted() == [2])
+        lab.now += 30 * second
+        lab.take(lab.admission.wake(now: lab.now))
+        #expect(lab.refused.keys.sorted() == [1, 2])
+    }
+}
+
 @Suite struct BackendsThatComeAndGo {
     @Test func moreSlotsLetMoreGo() {
         var lab = AdmissionLab([backend("a", 1)])

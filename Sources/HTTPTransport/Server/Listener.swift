@@ -3,7 +3,6 @@
 internal import CLibevent
 internal import EventLoop
 internal import Glibc
-internal import Synchronization
 
 /// One listening socket. evhttp is its accept callback (`evhttp_bind_listener`).
 @safe final class Listener {
@@ -66,7 +65,7 @@ internal import Synchronization
     /// Finds the listener for a libevent listener. evhttp_bind_listener takes the callback argument
     /// for itself, and the error callback is given that argument: so there is no other way back.
     /// Touched when listening begins and ends and when accept fails, each on the listener's thread.
-    private static let listeners = Mutex<[UInt: UInt]>([:])
+    private static let listeners = Guarded<[UInt: UInt]>([:])
 
     /// Accept failed for good (EMFILE, ENFILE, ENOMEM). The socket stays readable, so without a
     /// pause the loop would spin: measured at 53-90 % of a core and 14 MB of log a second.
