@@ -28,7 +28,7 @@ final class Runner {
     static let slowness =
         unsafe getenv("SLUICE_TEST_SLOWNESS").flatMap { unsafe Int(String(cString: $0)) } ?? 1
     /// A hang fails after this time.
-    private static let patience = Duration.seconds(2) * slowness
+    private static let patience = Duration.seconds(10) * slowness
 
     private let scenario: Scenario
     private let lab: Lab
@@ -142,6 +142,7 @@ final class Runner {
         case .stopReading where upstream.calls.isEmpty: return upstream.readsNothing = true
         case .die: return upstream.die()
         case .comeBack: return try upstream.comeBack()
+        case .acceptNoMore: return try upstream.acceptNoMore()
         case .load: return upstream.isLoading = true
         case .beReady: return upstream.isLoading = false
         default: break
@@ -167,7 +168,7 @@ final class Runner {
         case .halfClose: call.wire.halfClose()
         case .stopReading: call.wire.stopReading()
         case .readOn: call.wire.readOn()
-        case .sees, .die, .comeBack, .load, .beReady: break
+        case .sees, .die, .comeBack, .load, .beReady, .acceptNoMore: break
         }
     }
 

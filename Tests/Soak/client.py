@@ -111,18 +111,27 @@ class Worker:
         while time.monotonic() < until:
             plan = self.soak.plan(self.random)
             run = self.soak.begin(plan)
-            try:
-                ended = await asyncio.wait_for(self.perform(run, plan), 60)
-            except asyncio.TimeoutError:
-                ended = "never"
-            except OSError as problem:
-                ended = repr(problem)
+            ended = await self.patiently(run, asyncio.ensure_future(self.perform(run, plan)))
             self.soak.finished(run, ended)
             self.client.run = None
             if self.client.is_open and (ended != "whole" or self.client.closes or self.random.random() < 0.5):
                 self.client.transport.abort()
         if self.client:
             self.client.transport.abort()
+
+    async def patiently(self, run, performance):
+        """How the run ended: "never" is when nothing has come for a minute. A slow reader may take longer than that."""
+        received = -1
+        while received != run.received:
+            received = run.received
+            done, _ = await asyncio.wait({performance}, timeout=60)
+            if done:
+                problem = performance.exception()
+                if problem and not isinstance(problem, OSError):
+                    raise problem
+                return repr(problem) if problem else performance.result()
+        performance.cancel()
+        return "never"
 
     async def perform(self, run, plan):
         if not self.client or not self.client.is_open or plan.fault in ("reads slowly", "reads nothing"):
