@@ -11,8 +11,9 @@ struct Failure: Error, CustomStringConvertible {
     var line: Int
     var step: String
     var message: String
-    /// Whether only time was missed. A busy machine does that too, but not again and again.
-    var isLate = false
+    /// Whether only time was missed. A busy machine does that too, but not again and again: it is
+    /// late itself, or it was late to do what the time is counted from, and then it sees too early.
+    var missesTimeOnly = false
     /// What everybody saw, for the report.
     var report: [String] = []
 
@@ -225,13 +226,15 @@ final class Runner {
         guard isSeen, let seen else { throw fail(step, "not seen in time: " + last) }
         let taken = seen - lastDeed
         if let notBefore = window.notBefore, taken < notBefore {
-            throw fail(step, "seen after \(taken.wholeMilliseconds) ms already")
+            throw Failure(
+                line: step.line, step: step.text,
+                message: "seen after \(taken.wholeMilliseconds) ms already", missesTimeOnly: true)
         }
         if let within = window.within, taken > within * Self.slowness {
             throw Failure(
                 line: step.line, step: step.text,
                 message: "seen only after \(taken.wholeMilliseconds) ms",
-                isLate: true)
+                missesTimeOnly: true)
         }
     }
 

@@ -11,6 +11,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self):
         self.buffer, self.run, self.transport, self.is_open = bytearray(), None, None, False
+        self.idle_since = time.monotonic()
         self.forget()
 
     def forget(self):
@@ -97,6 +98,7 @@ class Client(asyncio.Protocol):
     def whole(self):
         if self.buffer:
             self.run.wrong("bytes behind the answer")
+        self.idle_since = time.monotonic()
         self.end("whole")
         return False
 
@@ -134,9 +136,13 @@ class Worker:
         return "never"
 
     async def perform(self, run, plan):
-        if not self.client or not self.client.is_open or plan.fault in ("reads slowly", "reads nothing"):
-            await self.connect(small=plan.fault in ("reads slowly", "reads nothing"))
+        small = plan.fault in ("reads slowly", "reads nothing")
+        # Like any good client: a connection that was idle for long may close just when it is used.
+        while not self.client or not self.client.is_open or small or time.monotonic() - self.client.idle_since > 10:
+            await self.connect(small)
+            small = False
         client = self.client
+        run.idle = time.monotonic() - client.idle_since
         client.forget()
         client.run = run
         body = plan.body(run.id)
