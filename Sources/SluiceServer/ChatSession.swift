@@ -187,6 +187,7 @@ final class ChatSession {
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
+        options.tokenLimit = candidate.upstream.tokenLimit
         return options
     }
 

@@ -17,7 +17,12 @@ enum ClientProtocol: Equatable {
 
     /// What is spoken at a path.
     init(path: String) {
-        self = .openAI
+        self =
+            switch Door(path: path) {
+            case .responses: .responses
+            case .messages, .countTokens: .messages
+            case .rerank, .tokenize, .detokenize, nil: .openAI
+            }
     }
 
     /// How the chunks of a stream are wrapped.
