@@ -294,7 +294,7 @@ final class ChatSession {
         enter(.delivering)
         record.status = 200
         let fields =
-            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
             + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))

@@ -155,13 +155,14 @@ struct ResponsesStream: DoorStream {
     }
 
     private func written(usage: JSONText) -> [UInt8] {
+        var details: [UInt8] = []
+        details.append(
+            usage["input_tokens_details"].map(uniqueMembers) ?? [],
+            fill: [("cached_tokens", .json("0")), ("cache_write_tokens", .json("0"))])
         var bytes: [UInt8] = []
         bytes.append(
-            uniqueMembers(of: usage),
-            fill: [
-                ("input_tokens_details", .json(#"{"cached_tokens":0}"#)),
-                ("output_tokens_details", .json(#"{"reasoning_tokens":0}"#)),
-            ])
+            uniqueMembers(of: usage), set: [("input_tokens_details", details)],
+            fill: [("output_tokens_details", .json(#"{"reasoning_tokens":0}"#))])
         return bytes
     }
 
