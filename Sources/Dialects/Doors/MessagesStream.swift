@@ -6,9 +6,9 @@ internal import JSON
 /// Takes the events of one message and writes the client's: each as it came, with what Anthropic's
 /// clients need and some servers leave out.
 ///
-/// llama-server begins without `message_start` when its first token is half a character, begins a
-/// block a second time when it had held back the end of its text, ends all blocks only at the very
-/// end, and calls a stop sequence the end of a turn (tools/server/server-task.cpp).
+/// llama-server begins again or not at all when its first token is half a character, begins a block
+/// a second time where its last event still has text, ends all blocks only at the very end, and
+/// calls a stop sequence the end of a turn (tools/server/server-task.cpp).
 struct MessagesStream: DoorStream {
     let options: DoorOptions
     var dataEvents = 0

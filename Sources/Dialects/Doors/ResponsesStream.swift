@@ -7,8 +7,8 @@ internal import JSON
 /// clients need and some servers leave out.
 ///
 /// llama-server numbers nothing, tells of a call's arguments only in pieces, keeps the end of a text
-/// that it held back for the last events, and begins without `response.created` when its first
-/// token is half a character (tools/server/server-task.cpp).
+/// that it held back for the last events, and begins again or not at all when its first token is
+/// half a character (tools/server/server-task.cpp; recorded as `stream-split-first`).
 struct ResponsesStream: DoorStream {
     let options: DoorOptions
     var dataEvents = 0
@@ -16,6 +16,8 @@ struct ResponsesStream: DoorStream {
     private(set) var usage: (promptTokens: Int, completionTokens: Int)?
     /// The response's id, as JSON; clients refuse one that changes.
     private var id: [UInt8]?
+    /// The events of its beginning that were told.
+    private var told: Set<String> = []
     private var sequence = 0
     private var items = ResponsesItems()
 
@@ -63,7 +65,7 @@ struct ResponsesStream: DoorStream {
         if type != "response.created", id == nil { begin(into: &sink) }
         let parts = uniqueMembers(of: response)
         if id == nil { id = parts.value("id").map { .json($0) } ?? ownID }
-        guard options.isStream else { return }
+        guard options.isStream, told.insert(type).inserted else { return }
         write(type, members, set: [("response", written(parts))], into: &sink)
     }
 
@@ -110,7 +112,7 @@ struct ResponsesStream: DoorStream {
         guard id == nil else { return }
         id = ownID
         guard options.isStream else { return }
-        for type in ["response.created", "response.in_progress"] {
+        for type in ["response.created", "response.in_progress"] where told.insert(type).inserted {
             write(
                 type, [], set: [("response", written([], status: "in_progress"))], into: &sink)
         }
