@@ -89,6 +89,9 @@ public struct DoorRequest: CheckedRequest {
         }
     }
 
+    /// The names of all fields whose types are checked at a door.
+    public static func knownFields(of door: Door) -> [String] { fields(of: door).map(\.name) }
+
     private static func fields(of door: Door) -> [ChatRequest.Field] {
         switch door {
         case .responses:

@@ -17,14 +17,17 @@ import Testing
         let events = decoded.namedEvents
         #expect(events.allSatisfy { $0.data["type"]?.string == $0.name }, "\(name)")
         #expect(events.map { $0.data["sequence_number"]?.int } == Array(0..<events.count))
-        #expect(events.prefix(2).map(\.name) == ["response.created", "response.in_progress"])
+        #expect(events.first?.name == "response.created", "\(name)")
         #expect(events.count { $0.name == "response.created" } == 1, "\(name)")
-        let ends = events.filter { ["response.completed", "response.incomplete"].contains($0.name) }
+        let ends = events.filter {
+            ["response.completed", "response.incomplete"].contains($0.name)
+        }
         #expect(ends.count == 1 && events.last == ends.first, "\(name)")
         let responses = events.compactMap { $0.data["response"] }
         #expect(Set(responses.map { $0["id"]?.string }).count == 1, "\(name)")
         for response in responses {
-            #expect(response["model"]?.string == "asked" && response["object"]?.string == "response")
+            #expect(
+                response["model"]?.string == "asked" && response["object"]?.string == "response")
             #expect(response["created_at"]?.int != nil && response["output"] != nil)
             for echoed in ["tools", "tool_choice", "parallel_tool_calls", "error", "metadata"] {
                 #expect(response[echoed] != nil, "\(name): \(echoed)")
@@ -67,7 +70,8 @@ import Testing
         try check(whole, name)
         #expect(whole.promptTokens ?? 0 > 0 && whole.completionTokens ?? 0 > 0)
         try forEveryCut(of: body, singleCutLimit: 60) { pieces in
-            #expect(try decodeDoor(.responses, pieces) == whole)
+            let cut = try decodeDoor(.responses, pieces)
+            #expect(cut == whole)
         }
     }
 
@@ -100,7 +104,8 @@ import Testing
         #expect(whole.error == nil && whole.bytes.last == 0x0A)
         #expect(JSONValue(whole.bytes.dropLast()) == last.data["response"])
         try forEveryCut(of: body, singleCutLimit: 20) { pieces in
-            #expect(try decodeDoor(.responses, pieces, isStream: false) == whole)
+            let cut = try decodeDoor(.responses, pieces, isStream: false)
+            #expect(cut == whole)
         }
     }
 
@@ -139,7 +144,8 @@ import Testing
         let decoded = try decodeDoor(
             .responses,
             events: [
-                Self.created, Self.added, Self.part, Self.delta(#"h\u00e9l"#), Self.done("hél\\nlo"),
+                Self.created, Self.added, Self.part, Self.delta(#"h\u00e9l"#),
+                Self.done("hél\\nlo"),
                 Self.completed(),
             ])
         let deltas = decoded.namedEvents.compactMap { $0.data["delta"]?.string }
@@ -259,9 +265,9 @@ import Testing
         #expect(last["message"]?.string == "It ended." && last["code"]?.string == "upstream_closed")
         #expect(events.map { $0.data["sequence_number"]?.int } == Array(0..<events.count))
         try forEveryCut(of: bytes) { pieces in
-            #expect(
-                try decodeDoor(
-                    .responses, pieces, failure: APIError(.upstreamClosed, "It ended.")) == whole)
+            let cut = try decodeDoor(
+                .responses, pieces, failure: APIError(.upstreamClosed, "It ended."))
+            #expect(cut == whole)
         }
     }
 
@@ -275,13 +281,14 @@ import Testing
         let body = [Self.created, Self.completed()].map { "data: \($0)\n\n" }.joined()
         for rest in ["data: [DONE]\n\n", "nonsense\n", "data: {\"error\":1}\n\n"] {
             let decoded = try decodeDoor(.responses, [Array((body + rest).utf8)])
-            #expect(decoded.error == nil && decoded.namedEvents.count == 3)
+            #expect(decoded.error == nil && decoded.namedEvents.count == 2)
         }
     }
 
     @Test func anEventBeyondTheLimitIsRefused() throws {
         let decoded = try decodeDoor(
-            .responses, [Array("data: \(Self.delta(String(repeating: "x", count: 2000)))\n\n".utf8)],
+            .responses,
+            [Array("data: \(Self.delta(String(repeating: "x", count: 2000)))\n\n".utf8)],
             limits: (1000, 1 << 20))
         #expect(decoded.error == .frameTooLong(limitBytes: 1000))
     }

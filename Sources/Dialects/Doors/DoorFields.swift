@@ -7,8 +7,11 @@ internal import Chat
 public enum DoorFields {
     /// Those of Responses, in the alphabet's order.
     public static let responses: [FieldRule] = [
+        FieldRule("access_programs", (.ignored, .honoured, .ignored)),
         FieldRule("background", (.refused, .honoured, .refused), harmless: ["false"]),
+        FieldRule("context_management", (.ignored, .honoured, .ignored)),
         FieldRule("conversation", (.refused, .honoured, .refused)),
+        FieldRule("image", (.ignored, .honoured, .ignored)),
         FieldRule("include", (.ignored, .honoured, .ignored)),
         FieldRule("input", (.mapped, .honoured, .honoured)),
         FieldRule("instructions", (.honoured, .honoured, .honoured)),
@@ -16,10 +19,12 @@ public enum DoorFields {
         FieldRule("max_tool_calls", (.ignored, .honoured, .ignored)),
         FieldRule("metadata", (.ignored, .honoured, .ignored)),
         FieldRule("model", (.mapped, .mapped, .mapped)),
+        FieldRule("moderation", (.ignored, .honoured, .ignored)),
         FieldRule("parallel_tool_calls", (.honoured, .honoured, .ignored), harmless: ["true"]),
         FieldRule("previous_response_id", (.refused, .honoured, .refused)),
         FieldRule("prompt", (.refused, .honoured, .refused)),
         FieldRule("prompt_cache_key", (.ignored, .honoured, .ignored)),
+        FieldRule("prompt_cache_options", (.ignored, .honoured, .ignored)),
         FieldRule("prompt_cache_retention", (.ignored, .honoured, .ignored)),
         FieldRule("reasoning", (.mapped, .honoured, .honoured)),
         FieldRule("safety_identifier", (.ignored, .honoured, .ignored)),
@@ -42,8 +47,10 @@ public enum DoorFields {
 
     /// Those of Messages, in the alphabet's order.
     public static let messages: [FieldRule] = [
+        FieldRule("cache_control", (.ignored, .honoured, .ignored)),
         FieldRule("container", (.ignored, .honoured, .ignored)),
         FieldRule("context_management", (.ignored, .honoured, .ignored)),
+        FieldRule("diagnostics", (.ignored, .honoured, .ignored)),
         FieldRule("inference_geo", (.ignored, .honoured, .ignored)),
         FieldRule("max_tokens", (.honoured, .honoured, .honoured)),
         FieldRule("mcp_servers", (.ignored, .honoured, .ignored)),
@@ -55,6 +62,7 @@ public enum DoorFields {
         FieldRule(
             "service_tier", (.ignored, .honoured, .ignored),
             harmless: [#""auto""#, #""standard_only""#]),
+        FieldRule("speed", (.ignored, .honoured, .ignored), harmless: [#""standard""#]),
         FieldRule("stop_sequences", (.honoured, .honoured, .honoured)),
         FieldRule("stream", (.mapped, .mapped, .mapped)),
         FieldRule("system", (.honoured, .honoured, .honoured)),
@@ -64,6 +72,8 @@ public enum DoorFields {
         FieldRule("tools", (.mapped, .honoured, .honoured)),
         FieldRule("top_k", (.honoured, .honoured, .honoured)),
         FieldRule("top_p", (.honoured, .honoured, .honoured)),
+        FieldRule("user_profile_id", (.ignored, .honoured, .ignored)),
+        FieldRule("workspace_id", (.ignored, .honoured, .ignored)),
     ]
 
     private static let responsesByName = Dictionary(
