@@ -10,6 +10,7 @@ struct AnswerForm {
         case chat
         case text(choicesPerPrompt: Int)
         case embeddings(EmbeddingOptions)
+        case ollama(OllamaAnswer)
     }
 
     private let kind: Kind
@@ -43,17 +44,29 @@ struct AnswerForm {
         choiceCount = 1
     }
 
+    /// `answer` in Ollama's own form, as a stream or not.
+    init(_ answer: OllamaAnswer, wantsStream: Bool) {
+        kind = .ollama(answer)
+        self.wantsStream = wantsStream
+        includesUsage = true
+        choiceCount = 1
+    }
+
     /// What OpenAI's ids of such answers begin with.
     var idPrefix: String {
         switch kind {
         case .chat: "chatcmpl-"
-        case .text, .embeddings: "cmpl-"
+        case .text, .embeddings, .ollama: "cmpl-"
         }
     }
 
     /// What the upstream is told that it may answer with.
     func accept(_ dialect: UpstreamDialect) -> String {
-        if case .embeddings = kind { return "application/json" }
+        switch kind {
+        case .embeddings: return "application/json"
+        case .ollama(let answer) where !answer.endpoint.hasStream: return "application/json"
+        case .chat, .text, .ollama: break
+        }
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
     }
 
@@ -72,6 +85,8 @@ struct AnswerForm {
         case .embeddings(let embedding):
             SessionDecoder(
                 other: EmbeddingDecoder(dialect, embedding, limitBytes: limits.completion))
+        case .ollama(let answer):
+            SessionDecoder(other: answer.makeDecoder(dialect, options, limits: limits))
         }
     }
 
@@ -82,6 +97,7 @@ struct AnswerForm {
         case .chat: return CompletionAssembler(limitBytes: limitBytes)
         case .text: return TextCompletionAssembler(limitBytes: limitBytes)
         case .embeddings: return EmbeddingAssembler()
+        case .ollama(let answer): return answer.makeAssembler(limitBytes: limitBytes)
         }
     }
 }

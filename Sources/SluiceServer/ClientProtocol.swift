@@ -17,7 +17,7 @@ enum ClientProtocol: Equatable {
 
     /// What is spoken at a path.
     init(path: String) {
-        self = .openAI
+        self = path.utf8.starts(with: "/api/".utf8) ? .ollama : .openAI
     }
 
     /// How the chunks of a stream are wrapped.

@@ -53,6 +53,8 @@ final class Worker {
     /// Requests that wait for the leading worker's word on their key, and mail it cannot get yet.
     var questions: [Int: KeyQuestion] = [:]
     var lastQuestion = 0
+    /// Requests that wait for what backends tell of themselves.
+    var inquiries: [ObjectIdentifier: Inquiry] = [:]
     var unsent: [WorkerTalk] = []
     private(set) var access: AccessPolicy
     /// What the front desk knows of here.
@@ -148,7 +150,9 @@ final class Worker {
     }
 
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
-    private var isIdle: Bool { sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty }
+    private var isIdle: Bool {
+        sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty && inquiries.isEmpty
+    }
 
     // MARK: - Requests
 
@@ -301,8 +305,7 @@ final class Worker {
     }
 
     /// What an answer that is no stream means.
-    func translate(_ head: ResponseHead, _ body: [UInt8], _ candidate: Candidate) -> APIError {
-        let name = candidate.backend.name
+    func translate(_ head: ResponseHead, _ body: [UInt8], backend name: String) -> APIError {
         if head.status < 400 {
             return APIError(
                 .upstreamProtocol, "The backend '\(name)' answered with status \(head.status).")
