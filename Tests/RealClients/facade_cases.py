@@ -206,13 +206,14 @@ def lists(stage, backend):
 
 @case("ollama: embed, one and several, and the old embeddings")
 def embed(stage):
-    api = Client(host=embedder(stage)[0], timeout=20)
+    url, llama = embedder(stage)
+    api = Client(host=url, timeout=20)
     one = api.embed("tiny-vectors", "hello world")
     two = api.embed("tiny-vectors", ["hello world", "b"])
     expect(len(one.embeddings) == 1 and len(two.embeddings) == 2 and two.prompt_eval_count > 0, f"{two.prompt_eval_count}")
-    # Texts of one batch are computed together, which changes the last digits.
-    same = all(abs(a - b) < 1e-2 for a, b in zip(one.embeddings[0], two.embeddings[0], strict=True))
-    expect(same, f"another vector {one.embeddings[0][:3]} {two.embeddings[0][:3]}")
+    for answer, text in ((one, "hello world"), (two, ["hello world", "b"])):
+        own = fetch(llama, "POST", "/v1/embeddings", {"model": "tiny-vectors", "input": text}).json()["data"]
+        expect([list(e) for e in answer.embeddings] == [e["embedding"] for e in own], "not what llama-server says itself")
     expect(one.model == "tiny-vectors", one.model)
     old = api.embeddings("tiny-vectors", "hello world")
     expect(list(old.embedding) == list(one.embeddings[0]), "the old endpoint has another vector")
@@ -280,7 +281,7 @@ def body_of(answer):
     if b"chunked" not in head.lower():
         return body
     whole = b""
-    while (size := int(body.split(b"\r\n", 1)[0], 16)):
+    while body and (size := int(body.split(b"\r\n", 1)[0], 16)):
         start = body.index(b"\r\n") + 2
         whole, body = whole + body[start:start + size], body[start + size + 2:]
     return whole
@@ -293,7 +294,9 @@ def unchanged(stage):
     for cut in ("whole", "random", "bytes"):
         url = replayed(stage, cut)
         for name, recording in load_recordings().items():
-            if not name.startswith("ollama/") or recording.status != 200 or b"x-ndjson" not in recording.answer:
+            answer = recording.answer
+            is_stream = recording.status == 200 and b"x-ndjson" in answer and answer.count(b"HTTP/1.") == 1
+            if not name.startswith("ollama/") or not is_stream:
                 continue
             recorded = re.sub(rb'^{"model":"[^"]*"', b'{"model":"%s"' % name.encode(), body_of(recording.answer), flags=re.M)
             answer = fetch(url, "POST", "/api/chat", {**recording.request, "model": name})
@@ -305,7 +308,7 @@ def unchanged(stage):
                 last = answer.body.removeprefix(b"".join(records))
                 expect(last != answer.body and list(json.loads(last)) == ["error"], f"{name}: {answer.body[-300:]}")
             counts[cut] = counts.get(cut, 0) + 1
-    expect(min(counts.values()) > 80, f"only {counts}")
+    expect(min(counts.values()) > 50, f"only {counts}")
     return f"{counts['whole']} streams"
 
 

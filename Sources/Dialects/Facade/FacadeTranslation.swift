@@ -27,6 +27,8 @@ public struct FacadeTranslation: Sendable {
     public mutating func makeUpstreamRequest(
         for target: RequestTarget
     ) throws(APIError) -> UpstreamRequest {
+        var target = target
+        if !request.endpoint.hasStream { target.rules = target.rules.forEmbeddings }
         guard target.kind != .ollama else {
             return try OllamaRequestWriter(request, target).writeRelay(request)
         }

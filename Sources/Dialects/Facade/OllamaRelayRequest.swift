@@ -15,7 +15,7 @@ extension OllamaRequestWriter {
         // A client that leaves is noticed in a stream, and deadlines hold between its tokens.
         if request.endpoint.hasStream { body.append(#","stream":true"#) }
         // Loading takes no parameters but how long the model stays.
-        if target.rules.isEmpty || !request.endpoint.hasStream || request.isEmpty {
+        if target.rules.isEmpty || request.isEmpty {
             writeMembers(request)
         } else {
             try writeRuled(request)
