@@ -212,7 +212,10 @@ import Testing
         let calls = messages.flatMap { $0["tool_calls"]?.elements ?? [] }
         let names = deltas.flatMap { $0["tool_calls"]?.elements ?? [] }
             .compactMap { $0["function"]?["name"]?.string }
-        #expect(calls.compactMap { $0["function"]?["name"]?.string } == names)
+        // Of an answer that was cut, the call that was cut goes too.
+        let isCut = decoded.records.last?["done_reason"]?.string == "length"
+        let told = calls.compactMap { $0["function"]?["name"]?.string }
+        #expect(told == names || isCut && told == names.dropLast())
     }
 }
 

@@ -16,10 +16,12 @@ import Testing
         return JSONValue(assembler.completion())
     }
 
+    private static let streams = Result { try Transcript.ollama(streamed: true) }
+
     /// Every whole answer that was recorded equals what its stream adds up to.
     @Test(arguments: try Transcript.ollama(streamed: false))
     func anAnswerInOnePieceSaysWhatItsStreamSays(_ whole: Transcript) throws {
-        let streams = try Transcript.ollama(streamed: true)
+        let streams = try Self.streams.get()
         guard let stream = streams.first(where: { $0.question == whole.question && $0.isComplete })
         else { return }
         let recorded = try #require(JSONValue(whole.body))

@@ -29,8 +29,9 @@ import Testing
             let decoded = decode(.ollama, pieces, for: answer)
             #expect(decoded.bytes == expected)
             #expect((decoded.error == nil) == transcript.isComplete)
-            #expect(decoded.saysDone == transcript.isComplete)
         }
+        let saysDone = decode(.ollama, [transcript.body], for: answer).saysDone
+        #expect(saysDone == transcript.isComplete)
     }
 
     @Test func theModelHasTheNameThatWasAskedFor() throws {
@@ -76,7 +77,7 @@ import Testing
     }
 
     static let broken: [(String, DialectError)] = [
-        ("", .endedEarly), (token.opened, .endedEarly), ("plain text", .endedEarly),
+        ("", .endedEarly), (token.opened, .endedEarly), ("pl", .strayText(excerpt: "pl")),
         ("plain text\n", .strayText(excerpt: "plain text")),
         ("{\"done\":\n", .malformedFrame(excerpt: "{\"done\":")),
         ("{}\n", .malformedFrame(excerpt: "{}")),

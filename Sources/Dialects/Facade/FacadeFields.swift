@@ -42,7 +42,7 @@ public enum FacadeFields {
         FieldRule("raw", (.mapped, .mapped, .honoured), harmless: ["false"]),
         FieldRule("shift", (.ignored, .ignored, .honoured), harmless: ["false"]),
         FieldRule("stream", (.mapped, .mapped, .mapped)),
-        FieldRule("suffix", (.refused, .mapped, .honoured)),
+        FieldRule("suffix", (.refused, .honoured, .honoured)),
         FieldRule("system", (.mapped, .mapped, .honoured)),
         FieldRule("template", (.refused, .refused, .honoured)),
         FieldRule("think", (.mapped, .mapped, .honoured)),
