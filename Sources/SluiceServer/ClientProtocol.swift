@@ -21,7 +21,8 @@ enum ClientProtocol: Equatable {
             switch Door(path: path) {
             case .responses: .responses
             case .messages, .countTokens: .messages
-            case .rerank, .tokenize, .detokenize, nil: .openAI
+            case .rerank, .tokenize, .detokenize: .openAI
+            case nil: path.utf8.starts(with: "/api/".utf8) ? .ollama : .openAI
             }
     }
 
