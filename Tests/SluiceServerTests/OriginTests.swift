@@ -109,7 +109,7 @@ import Testing
             lines(policy().corsFields(origin: "http://localhost:3000")) == [
                 "Access-Control-Allow-Origin: http://localhost:3000",
                 "Vary: Origin",
-                "Access-Control-Expose-Headers: x-request-id, x-sluice-backend, x-sluice-ignored, retry-after",
+                "Access-Control-Expose-Headers: x-request-id, x-sluice-backend, x-sluice-ignored, retry-after, x-should-retry",
             ])
     }
 
