@@ -157,10 +157,11 @@ final class ChatSession {
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
             candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
+        let source = candidate.upstream.source ?? exchange.body
         let body = candidate.upstream.body.map { part -> CallRequest.Piece in
             switch part {
             case .bytes(let bytes): .bytes(bytes)
-            case .client(let range): .part(exchange.body, range)
+            case .client(let range): .part(source, range)
             }
         }
         let head = upstreamHead(
@@ -188,6 +189,7 @@ final class ChatSession {
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
+        options.tokenLimit = candidate.upstream.tokenLimit
         return options
     }
 
@@ -294,7 +296,7 @@ final class ChatSession {
         enter(.delivering)
         record.status = 200
         let fields =
-            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
             + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
@@ -436,7 +438,8 @@ extension ChatSession: CallObserver {
         self.call = nil
         worker.loop.afterThisTurn { _ = call }
         guard let refusal else { return upstreamFinished() }
-        let error = worker.translate(refusal.head, refusal.body, candidate)
+        let error = worker.translate(
+            refusal.head, refusal.body, backend: candidate.backend.name)
         failure = error
         attemptFailure = AttemptFailure(status: refusal.head.status, error)
         happened(.answered(status: refusal.head.status, error))
