@@ -28,6 +28,9 @@ public struct UpstreamRequest: Sendable, Equatable {
     public private(set) var body: [BodyPart]
     /// The fields this backend cannot honour, for `x-sluice-ignored`: safe to stand in a header.
     public let ignored: [String]
+    /// The most tokens it lets the answer have, where the answer itself does not tell that this was
+    /// its end; see `ResponsesStream`.
+    public var tokenLimit: Int?
 
     /// The length of the body in bytes, for `Content-Length`.
     public var contentLength: Int { body.reduce(0) { $0 + $1.count } }

@@ -10,6 +10,7 @@ struct AnswerForm {
         case chat
         case text(choicesPerPrompt: Int)
         case embeddings(EmbeddingOptions)
+        case door(DoorOptions)
     }
 
     private let kind: Kind
@@ -43,17 +44,31 @@ struct AnswerForm {
         choiceCount = 1
     }
 
+    init(_ request: DoorRequest, model: String) {
+        kind = .door(DoorOptions(request, model: model))
+        wantsStream = request.isStream
+        includesUsage = false
+        choiceCount = 1
+    }
+
     /// What OpenAI's ids of such answers begin with.
     var idPrefix: String {
         switch kind {
         case .chat: "chatcmpl-"
         case .text, .embeddings: "cmpl-"
+        // The bare id of the request, which these protocols tell with an error.
+        case .door: ""
         }
     }
 
     /// What the upstream is told that it may answer with.
     func accept(_ dialect: UpstreamDialect) -> String {
-        if case .embeddings = kind { return "application/json" }
+        switch kind {
+        case .embeddings: return "application/json"
+        case .door(let options):
+            return options.door.hasEvents ? "text/event-stream" : "application/json"
+        case .chat, .text: break
+        }
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
     }
 
@@ -72,6 +87,8 @@ struct AnswerForm {
         case .embeddings(let embedding):
             SessionDecoder(
                 other: EmbeddingDecoder(dialect, embedding, limitBytes: limits.completion))
+        case .door(let door):
+            SessionDecoder(other: makeDoorDecoder(door.completed(by: options), limits: limits))
         }
     }
 
@@ -81,7 +98,7 @@ struct AnswerForm {
         switch kind {
         case .chat: return CompletionAssembler(limitBytes: limitBytes)
         case .text: return TextCompletionAssembler(limitBytes: limitBytes)
-        case .embeddings: return EmbeddingAssembler()
+        case .embeddings, .door: return EmbeddingAssembler()
         }
     }
 }

@@ -188,6 +188,7 @@ final class ChatSession {
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
+        options.tokenLimit = candidate.upstream.tokenLimit
         return options
     }
 
@@ -294,7 +295,7 @@ final class ChatSession {
         enter(.delivering)
         record.status = 200
         let fields =
-            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
             + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))

@@ -12,6 +12,7 @@ enum Endpoint: Equatable {
     case chatCompletions
     case completions
     case embeddings
+    case door(Door)
     case models
     case model(String)
     case backends
@@ -34,6 +35,10 @@ enum Endpoint: Equatable {
         case "/v1/models", "/models": self = .models
         case "/v1/backends", "/backends": self = .backends
         default:
+            if let door = Door(path: path) {
+                self = .door(door)
+                return
+            }
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
                 let id = path.dropFirst(prefix.count)
                 // Ids hold `/` and `:`; clients encode them or do not.
@@ -56,7 +61,7 @@ enum Endpoint: Equatable {
     /// What it may be asked with; HEAD goes where GET does.
     var methods: [Method] {
         switch self {
-        case .chatCompletions, .completions, .embeddings: [.post]
+        case .chatCompletions, .completions, .embeddings, .door: [.post]
         case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
         }
     }
@@ -131,6 +136,7 @@ extension Worker {
         case .chatCompletions: chat(incoming)
         case .completions: complete(incoming)
         case .embeddings: embed(incoming)
+        case .door(let door): relay(incoming, through: door)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .metrics: respondWithMetrics(incoming)

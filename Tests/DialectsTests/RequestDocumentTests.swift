@@ -97,6 +97,7 @@ import Testing
 
     @Test(arguments: [
         ("completions", TextCompletionFields.table), ("embeddings", EmbeddingFields.table),
+        ("responses", DoorFields.responses), ("messages", DoorFields.messages),
     ])
     func everyFieldOfTheOtherEndpointsHasItsRow(_ endpoint: String, _ table: [FieldRule]) throws {
         let rows = try rows(under: "| field of \(endpoint) | llama-server | openai | ollama |")
@@ -110,6 +111,13 @@ import Testing
         let completions = TextCompletionFields.table.map(\.name)
         #expect(completions == TextCompletionRequest.knownFields.sorted())
         #expect(EmbeddingFields.table.map(\.name) == EmbeddingRequest.knownFields.sorted())
+        for (door, table) in [
+            (Door.responses, DoorFields.responses), (.messages, DoorFields.messages),
+        ] {
+            let names = table.map(\.name)
+            #expect(names == names.sorted())
+            #expect(Set(names).isSuperset(of: DoorRequest.knownFields(of: door)))
+        }
     }
 
     @Test func everyCodeHasItsRow() throws {
