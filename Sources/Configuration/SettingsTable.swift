@@ -187,7 +187,8 @@ extension Timeout {
         case .total: "From the sending of a request to the end of its answer."
         case .loadWait:
             "How long a model that is being loaded is waited for if no other backend has it."
-        case .requestHead: "For the head of a request to arrive, and before it for the handshake of TLS."
+        case .requestHead:
+            "For the head of a request to arrive, and before it for the handshake of TLS."
         case .requestBody: "Between two parts of a request body."
         case .requestTotal: "For a whole request to arrive."
         case .idle: "How long a connection may rest between two requests."
