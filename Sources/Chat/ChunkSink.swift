@@ -14,8 +14,8 @@ public struct ChunkSink: Sendable {
 
     /// The headroom, then everything written since the last `reset`.
     public var bytes: [UInt8]
-    /// How chunks are wrapped.
-    public let framing: Framing
+    /// How chunks are wrapped; may change while the sink is empty.
+    public var framing: Framing
     /// How many bytes are kept free in front, for the size line of an HTTP chunk.
     public let headroom: Int
 
@@ -71,6 +71,13 @@ public struct ChunkSink: Sendable {
             output.append(0x0A)
             if isEvent { output.append(0x0A) }
         }
+    }
+
+    /// Appends OpenAI's error object as an event of its own.
+    public mutating func appendFailure(_ error: APIError) {
+        beginEvent()
+        error.appendJSON(to: &bytes)
+        endEvent()
     }
 
     /// Says that the answer is complete, where the framing has a word for that.

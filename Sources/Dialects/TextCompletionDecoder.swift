@@ -22,6 +22,16 @@ public protocol AnswerDecoder: Sendable {
     /// The upstream's body ended, or its connection broke: writes what completes a complete answer,
     /// or throws `.endedEarly`.
     mutating func finish(into sink: inout ChunkSink) throws(DialectError)
+    /// Tells the client in its stream why the answer ends here. Unless a decoder says otherwise,
+    /// that is OpenAI's error object as one event.
+    mutating func appendFailure(_ error: APIError, into sink: inout ChunkSink)
+}
+
+extension AnswerDecoder {
+    /// Writes OpenAI's error object as one event.
+    public mutating func appendFailure(_ error: APIError, into sink: inout ChunkSink) {
+        sink.appendFailure(error)
+    }
 }
 
 /// Turns the body of an upstream's streamed text completion into the one normalised stream.

@@ -19,15 +19,6 @@ enum Answers {
         Reply(status: 200, fields: jsonFields(requestID), body: body)
     }
 
-    /// For the stream of CONTRACT section 2. Proxies in front must neither store nor hold it back.
-    static func streamFields(_ requestID: String) -> [Field] {
-        [
-            Field("Content-Type", "text/event-stream; charset=utf-8"),
-            Field("Cache-Control", "no-cache"), Field("X-Accel-Buffering", "no"),
-            Field("x-request-id", requestID),
-        ]
-    }
-
     /// Who answered, and what it could not honour.
     static func backendFields(_ backend: String, _ ignored: [String]) -> [Field] {
         var fields = [Field("x-sluice-backend", backend)]
@@ -35,18 +26,6 @@ enum Answers {
             fields.append(Field("x-sluice-ignored", ignored.joined(separator: ",")))
         }
         return fields
-    }
-
-    /// An error as an answer.
-    static func reply(_ error: APIError, _ requestID: String, _ cors: [Field]) -> Reply {
-        var fields = jsonFields(requestID) + cors
-        if let seconds = error.retryAfterSeconds {
-            fields.append(Field("Retry-After", "\(seconds)"))
-        }
-        if let retry = error.shouldRetry { fields.append(Field("x-should-retry", "\(retry)")) }
-        var body: [UInt8] = []
-        error.appendJSON(to: &body)
-        return Reply(status: error.status, fields: fields, body: body)
     }
 }
 

@@ -22,9 +22,10 @@ extension Worker {
         }
     }
 
-    /// Begins the session that `make` makes of the request's body, or tells the client why not.
+    /// Begins the session that `make` makes of the request's body, unless it has answered itself, or
+    /// tells the client why not.
     func begin(
-        _ incoming: IncomingRequest, _ make: (_ body: [UInt8]) throws(APIError) -> ChatSession
+        _ incoming: IncomingRequest, _ make: (_ body: [UInt8]) throws(APIError) -> ChatSession?
     ) {
         if let coding = incoming.exchange.header("content-encoding"),
             coding.lowercased() != "identity"
@@ -39,9 +40,12 @@ extension Worker {
             return refuse(incoming, APIError(.shuttingDown, "Sluice is shutting down."))
         }
         do throws(APIError) {
-            begin(try make(incoming.exchange.body))
+            if let session = try make(incoming.exchange.body) { begin(session) }
         } catch {
-            refuse(incoming, error)
+            guard isEarly(incoming), error.isAboutWhatThereIs else {
+                return refuse(incoming, error)
+            }
+            hold(incoming)
         }
     }
 
@@ -56,13 +60,18 @@ extension Worker {
             try candidates(routes, write)
         }
         let first = try find()
+        let made = try make(first)
+        // Names may be known from the configuration before any backend is.
+        guard !isEarly(incoming) || made.contains(where: { $0.backend.isUp }) else {
+            throw noBackend(for: model)
+        }
         return RoutePlan(
-            model: first[0].clientModel, routes: first, candidates: try make(first), find: find,
+            model: first[0].clientModel, routes: first, candidates: made, find: find,
             make: make)
     }
 
     /// Where a request for `model` can go, backends that are down included; at least one.
-    private func routes(
+    func routes(
         for model: String?, _ incoming: IncomingRequest
     ) throws(APIError) -> [Route] {
         if let model, !access.allows(model: model, for: incoming.key) {

@@ -19,7 +19,8 @@ internal import Routing
 final class ChatSession {
     let worker: Worker
     let exchange: Exchange
-    private let form: AnswerForm
+    let form: AnswerForm
+    let clientProtocol: ClientProtocol
     private let clientModel: String
     private let wantsStream: Bool
     /// Where it goes; before the first grant, where it would like to go.
@@ -65,6 +66,7 @@ final class ChatSession {
         self.worker = worker
         exchange = incoming.exchange
         self.form = form
+        clientProtocol = incoming.clientProtocol
         clientModel = plan.model
         wantsStream = form.wantsStream
         candidate = plan.candidates[0]
@@ -155,10 +157,11 @@ final class ChatSession {
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
             candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
+        let source = candidate.upstream.source ?? exchange.body
         let body = candidate.upstream.body.map { part -> CallRequest.Piece in
             switch part {
             case .bytes(let bytes): .bytes(bytes)
-            case .client(let range): .part(exchange.body, range)
+            case .client(let range): .part(source, range)
             }
         }
         let head = upstreamHead(
@@ -186,6 +189,7 @@ final class ChatSession {
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
+        options.tokenLimit = candidate.upstream.tokenLimit
         return options
     }
 
@@ -224,6 +228,7 @@ final class ChatSession {
 
     private func feed(_ bytes: Span<UInt8>) throws(DialectError) {
         if wantsStream {
+            worker.events.framing = clientProtocol.framing
             try decoder.feed(bytes, into: &worker.events)
         } else {
             try decoder.feed(bytes, into: &worker.lines)
@@ -234,6 +239,7 @@ final class ChatSession {
     private func upstreamFinished(_ otherwise: DialectError? = nil) {
         do throws(DialectError) {
             if wantsStream {
+                worker.events.framing = clientProtocol.framing
                 try decoder.finish(into: &worker.events)
             } else {
                 try decoder.finish(into: &worker.lines)
@@ -275,7 +281,8 @@ final class ChatSession {
     private func startStream() {
         record.status = 200
         exchange.startStream(
-            Answers.streamFields(identity.id) + backendFields + worker.corsFields(for: exchange))
+            clientProtocol.streamFields(identity.id) + backendFields
+                + worker.corsFields(for: exchange))
         deadlines.headSent(now: worker.loop.now.nanoseconds)
     }
 
@@ -289,7 +296,7 @@ final class ChatSession {
         enter(.delivering)
         record.status = 200
         let fields =
-            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
             + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
@@ -299,7 +306,8 @@ final class ChatSession {
         enter(.delivering)
         let error = failure ?? worker.error(for: ending, candidate.backend)
         record.status = error.status
-        var reply = Answers.reply(error, identity.id, worker.corsFields(for: exchange))
+        var reply = clientProtocol.reply(error, identity.id)
+        reply.fields += worker.corsFields(for: exchange)
         if let backend = record.backend { reply.fields += Answers.backendFields(backend, []) }
         exchange.respond(reply)
     }
@@ -307,9 +315,8 @@ final class ChatSession {
     private func failInStream(_ ending: Ending) {
         enter(.delivering)
         let error = failure ?? worker.error(for: ending, candidate.backend)
-        worker.events.beginEvent()
-        error.appendJSON(to: &worker.events.bytes)
-        worker.events.endEvent()
+        worker.events.framing = clientProtocol.framing
+        decoder.appendFailure(error, into: &worker.events)
         exchange.finishStream(&worker.events.bytes)
         worker.events.reset()
     }
@@ -431,7 +438,8 @@ extension ChatSession: CallObserver {
         self.call = nil
         worker.loop.afterThisTurn { _ = call }
         guard let refusal else { return upstreamFinished() }
-        let error = worker.translate(refusal.head, refusal.body, candidate)
+        let error = worker.translate(
+            refusal.head, refusal.body, backend: candidate.backend.name)
         failure = error
         attemptFailure = AttemptFailure(status: refusal.head.status, error)
         happened(.answered(status: refusal.head.status, error))

@@ -12,6 +12,8 @@ struct IncomingRequest {
     let began: Instant
     /// The path without the query.
     let path: String
+    /// What its client speaks.
+    let clientProtocol: ClientProtocol
     /// The key it is made with; `nil` without keys.
     var key: KeySettings?
     /// The log line, begun.
@@ -23,6 +25,7 @@ struct IncomingRequest {
         identity = RequestIdentity(
             id: id, traceparent: exchange.header("traceparent").flatMap(validTraceparent))
         path = exchange.path
+        clientProtocol = ClientProtocol(path: path)
         record = RequestRecord(
             id: id, method: exchange.method.rawValue, path: path, ending: .completed,
             totalMilliseconds: 0)

@@ -53,7 +53,12 @@ final class Worker {
     /// Requests that wait for the leading worker's word on their key, and mail it cannot get yet.
     var questions: [Int: KeyQuestion] = [:]
     var lastQuestion = 0
+    /// Requests that wait for what backends tell of themselves.
+    var inquiries: [ObjectIdentifier: Inquiry] = [:]
     var unsent: [WorkerTalk] = []
+    /// Requests that came before the backends were asked.
+    var earlyRequests: [Int: EarlyRequest] = [:]
+    var lastEarly = 0
     private(set) var access: AccessPolicy
     /// What the front desk knows of here.
     var desk = DeskBook()
@@ -98,11 +103,13 @@ final class Worker {
         case .fleet(let fleet):
             self.fleet = fleet
             rerouteWaiting()
+            resumeEarlyRequests()
         case .configuration(let configuration): reconfigure(configuration)
         case .news(let news): hear(news)
         case .drain:
             isDraining = true
             server?.drain()
+            resumeEarlyRequests()
             stopIfDone()
         case .stopSessions:
             for session in sessions.values {
@@ -148,7 +155,10 @@ final class Worker {
     }
 
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
-    private var isIdle: Bool { sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty }
+    private var isIdle: Bool {
+        sessions.isEmpty && questions.isEmpty && earlyRequests.isEmpty && meter.scrapes.isEmpty
+            && inquiries.isEmpty
+    }
 
     // MARK: - Requests
 
@@ -193,7 +203,7 @@ final class Worker {
     }
 
     func refuse(_ incoming: IncomingRequest, _ error: APIError, fields: [Reply.HeaderLine] = []) {
-        var reply = Answers.reply(error, incoming.identity.id, [])
+        var reply = incoming.clientProtocol.reply(error, incoming.identity.id)
         reply.fields += fields
         respond(incoming, reply, ending: error.refusalEnding)
     }
@@ -218,7 +228,9 @@ final class Worker {
         record.status = error.status
         meter.metrics.requestArrived()
         finished(record)
-        return Answers.reply(error, record.id, access.corsFields(origin: refusal.origin))
+        var reply = ClientProtocol.openAI.reply(error, record.id)
+        reply.fields += access.corsFields(origin: refusal.origin)
+        return reply
     }
 
     func corsFields(for exchange: Exchange) -> [Reply.HeaderLine] {
@@ -299,8 +311,7 @@ final class Worker {
     }
 
     /// What an answer that is no stream means.
-    func translate(_ head: ResponseHead, _ body: [UInt8], _ candidate: Candidate) -> APIError {
-        let name = candidate.backend.name
+    func translate(_ head: ResponseHead, _ body: [UInt8], backend name: String) -> APIError {
         if head.status < 400 {
             return APIError(
                 .upstreamProtocol, "The backend '\(name)' answered with status \(head.status).")
