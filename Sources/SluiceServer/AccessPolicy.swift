@@ -4,6 +4,7 @@ internal import Chat
 internal import Configuration
 internal import HTTPTransport
 internal import HTTPTypes
+internal import Text
 
 /// What a request tells of its caller.
 struct Caller: Sendable {
@@ -138,7 +139,8 @@ struct AccessPolicy: Sendable {
             Reply.HeaderLine("Vary", "Origin"),
             Reply.HeaderLine(
                 "Access-Control-Expose-Headers",
-                "x-request-id, request-id, x-sluice-backend, x-sluice-ignored, retry-after"),
+                "x-request-id, request-id, x-sluice-backend, x-sluice-ignored, retry-after, "
+                    + "x-should-retry"),
         ]
     }
 

@@ -169,8 +169,9 @@ final class ChatSession {
             identity: identity)
         call = Call(
             CallRequest(head: head, body: body),
-            to: backend.target, through: worker.pool,
-            headLimit: worker.configuration.limits.upstreamHead)
+            to: backend.target,
+            connectLimit: worker.configuration.timeouts(for: backend.settings).connect,
+            through: worker.pool, headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
         deadlines.settings = worker.deadlineSettings(for: backend.settings)
@@ -386,6 +387,11 @@ extension ChatSession: CallObserver {
         }
         enter(.awaitingFirstEvent)
         happened(.upstreamConnected)
+    }
+
+    func callConnectsAgain(_ call: Call) {
+        deadlines.connectsAgain(now: worker.loop.now.nanoseconds)
+        armTimer()
     }
 
     func call(_ call: Call, received head: ResponseHead) {

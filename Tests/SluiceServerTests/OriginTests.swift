@@ -110,7 +110,7 @@ import Testing
                 "Access-Control-Allow-Origin: http://localhost:3000",
                 "Vary: Origin",
                 "Access-Control-Expose-Headers: x-request-id, request-id, x-sluice-backend, x-sluice-ignored, "
-                    + "retry-after",
+                    + "retry-after, x-should-retry",
             ])
     }
 
