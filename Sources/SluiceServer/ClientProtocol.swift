@@ -21,7 +21,10 @@ enum ClientProtocol: Equatable {
             switch Door(path: path) {
             case .responses: .responses
             case .messages, .countTokens: .messages
-            case .rerank, .tokenize, .detokenize, nil: .openAI
+            case .rerank, .tokenize, .detokenize: .openAI
+            // What is not there is not there in the same words: batches of messages, for one.
+            case nil where path.hasPrefix("/v1/messages/"): .messages
+            case nil: .openAI
             }
     }
 
