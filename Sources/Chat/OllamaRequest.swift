@@ -48,7 +48,7 @@ public struct OllamaRequest: CheckedRequest {
         if endpoint == .embed, let input = object["input"], !Self.isNothing(input) {
             switch try RequestInput(input, "input") {
             case .text, .texts: break
-            case .tokens, .tokenLists:
+            case .tokens, .tokenLists, .mixed:
                 throw .invalidValue("input", "must be a string or an array of strings")
             }
         }

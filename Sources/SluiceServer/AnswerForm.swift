@@ -11,6 +11,7 @@ struct AnswerForm {
         case text(choicesPerPrompt: Int)
         case embeddings(EmbeddingOptions)
         case ollama(OllamaAnswer)
+        case door(DoorOptions)
     }
 
     private let kind: Kind
@@ -52,11 +53,20 @@ struct AnswerForm {
         choiceCount = 1
     }
 
+    init(_ request: DoorRequest, model: String) {
+        kind = .door(DoorOptions(request, model: model))
+        wantsStream = request.isStream
+        includesUsage = false
+        choiceCount = 1
+    }
+
     /// What OpenAI's ids of such answers begin with.
     var idPrefix: String {
         switch kind {
         case .chat: "chatcmpl-"
         case .text, .embeddings, .ollama: "cmpl-"
+        // The bare id of the request, which these protocols tell with an error.
+        case .door: ""
         }
     }
 
@@ -65,6 +75,8 @@ struct AnswerForm {
         switch kind {
         case .embeddings: return "application/json"
         case .ollama(let answer) where !answer.endpoint.hasStream: return "application/json"
+        case .door(let options):
+            return options.door.hasEvents ? "text/event-stream" : "application/json"
         case .chat, .text, .ollama: break
         }
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
@@ -87,6 +99,8 @@ struct AnswerForm {
                 other: EmbeddingDecoder(dialect, embedding, limitBytes: limits.completion))
         case .ollama(let answer):
             SessionDecoder(other: answer.makeDecoder(dialect, options, limits: limits))
+        case .door(let door):
+            SessionDecoder(other: makeDoorDecoder(door.completed(by: options), limits: limits))
         }
     }
 
@@ -96,7 +110,7 @@ struct AnswerForm {
         switch kind {
         case .chat: return CompletionAssembler(limitBytes: limitBytes)
         case .text: return TextCompletionAssembler(limitBytes: limitBytes)
-        case .embeddings: return EmbeddingAssembler()
+        case .embeddings, .door: return EmbeddingAssembler()
         case .ollama(let answer): return answer.makeAssembler(limitBytes: limitBytes)
         }
     }

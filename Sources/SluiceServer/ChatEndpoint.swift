@@ -42,7 +42,10 @@ extension Worker {
         do throws(APIError) {
             if let session = try make(incoming.exchange.body) { begin(session) }
         } catch {
-            refuse(incoming, error)
+            guard isEarly(incoming), error.isAboutWhatThereIs else {
+                return refuse(incoming, error)
+            }
+            hold(incoming)
         }
     }
 
@@ -57,8 +60,13 @@ extension Worker {
             try candidates(routes, write)
         }
         let first = try find()
+        let made = try make(first)
+        // Names may be known from the configuration before any backend is.
+        guard !isEarly(incoming) || made.contains(where: { $0.backend.isUp }) else {
+            throw noBackend(for: model)
+        }
         return RoutePlan(
-            model: first[0].clientModel, routes: first, candidates: try make(first), find: find,
+            model: first[0].clientModel, routes: first, candidates: made, find: find,
             make: make)
     }
 

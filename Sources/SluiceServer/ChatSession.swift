@@ -170,8 +170,9 @@ final class ChatSession {
             identity: identity)
         call = Call(
             CallRequest(head: head, body: body),
-            to: backend.target, through: worker.pool,
-            headLimit: worker.configuration.limits.upstreamHead)
+            to: backend.target,
+            connectLimit: worker.configuration.timeouts(for: backend.settings).connect,
+            through: worker.pool, headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
         deadlines.settings = worker.deadlineSettings(for: backend.settings)
@@ -188,6 +189,7 @@ final class ChatSession {
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
+        options.tokenLimit = candidate.upstream.tokenLimit
         return options
     }
 
@@ -294,7 +296,7 @@ final class ChatSession {
         enter(.delivering)
         record.status = 200
         let fields =
-            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
             + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
@@ -386,6 +388,11 @@ extension ChatSession: CallObserver {
         }
         enter(.awaitingFirstEvent)
         happened(.upstreamConnected)
+    }
+
+    func callConnectsAgain(_ call: Call) {
+        deadlines.connectsAgain(now: worker.loop.now.nanoseconds)
+        armTimer()
     }
 
     func call(_ call: Call, received head: ResponseHead) {

@@ -42,9 +42,14 @@ public func askForModels(_ configuration: Configuration) -> (report: String, isF
         if let key = configuration.keys.first {
             head += "Authorization: Bearer \(key.key.text)\r\n"
         }
+        // It has the certificate of this configuration, for whatever names that is.
+        let security = configuration.tls.map {
+            CallTarget.Security(host: "\(address)", .certificate($0.certificate))
+        }
         let fetch = Fetch(
-            CallRequest(head: Array((head + "\r\n").utf8)), to: CallTarget(addresses),
-            through: ConnectionPool(on: loop), within: .seconds(5)
+            CallRequest(head: Array((head + "\r\n").utf8)),
+            to: CallTarget(addresses, security: security), through: ConnectionPool(on: loop),
+            within: .seconds(5)
         ) {
             result = $0
             loop.stop()

@@ -12,6 +12,7 @@ enum Endpoint: Equatable {
     case chatCompletions
     case completions
     case embeddings
+    case door(Door)
     case models
     case model(String)
     case backends
@@ -47,6 +48,10 @@ enum Endpoint: Equatable {
         case "/api/show": self = .ollamaShow
         case "/api/version": self = .ollamaVersion
         default:
+            if let door = Door(path: path) {
+                self = .door(door)
+                return
+            }
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
                 let id = path.dropFirst(prefix.count)
                 // Ids hold `/` and `:`; clients encode them or do not.
@@ -58,10 +63,18 @@ enum Endpoint: Equatable {
         }
     }
 
+    /// Whether its answer would be wrong before the backends have been asked.
+    var tellsWhatThereIs: Bool {
+        switch self {
+        case .models, .model: true
+        default: false
+        }
+    }
+
     /// What it may be asked with; HEAD goes where GET does.
     var methods: [Method] {
         switch self {
-        case .chatCompletions, .completions, .embeddings, .ollama, .ollamaShow: [.post]
+        case .chatCompletions, .completions, .embeddings, .door, .ollama, .ollamaShow: [.post]
         case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
         case .ollamaTags, .ollamaRunning, .ollamaVersion: [.get, .head]
         }
@@ -130,7 +143,11 @@ extension Worker {
         withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 
-    private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
+    /// Answers a request that the limits of its key have let in.
+    func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
+        if endpoint.tellsWhatThereIs, isEarly(incoming) {
+            return hold(incoming)
+        }
         switch endpoint {
         case .chatCompletions: chat(incoming)
         case .completions: complete(incoming)
@@ -140,6 +157,7 @@ extension Worker {
         case .ollamaRunning: respondWithRunning(incoming)
         case .ollamaShow: respondWithShow(incoming)
         case .ollamaVersion: respondWithOllamaVersion(incoming)
+        case .door(let door): relay(incoming, through: door)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .metrics: respondWithMetrics(incoming)

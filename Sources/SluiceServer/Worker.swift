@@ -56,6 +56,9 @@ final class Worker {
     /// Requests that wait for what backends tell of themselves.
     var inquiries: [ObjectIdentifier: Inquiry] = [:]
     var unsent: [WorkerTalk] = []
+    /// Requests that came before the backends were asked.
+    var earlyRequests: [Int: EarlyRequest] = [:]
+    var lastEarly = 0
     private(set) var access: AccessPolicy
     /// What the front desk knows of here.
     var desk = DeskBook()
@@ -100,11 +103,13 @@ final class Worker {
         case .fleet(let fleet):
             self.fleet = fleet
             rerouteWaiting()
+            resumeEarlyRequests()
         case .configuration(let configuration): reconfigure(configuration)
         case .news(let news): hear(news)
         case .drain:
             isDraining = true
             server?.drain()
+            resumeEarlyRequests()
             stopIfDone()
         case .stopSessions:
             for session in sessions.values {
@@ -151,7 +156,8 @@ final class Worker {
 
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
     private var isIdle: Bool {
-        sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty && inquiries.isEmpty
+        sessions.isEmpty && questions.isEmpty && earlyRequests.isEmpty && inquiries.isEmpty
+            && meter.scrapes.isEmpty
     }
 
     // MARK: - Requests

@@ -1,5 +1,6 @@
 // What fuzzing has found worth keeping, again and again.
 
+import Chat
 import Dialects
 import TestSupport
 import Testing
@@ -43,6 +44,14 @@ import Testing
         for input in try inputs("chat") {
             #expect(brokenPromise(ofRequest: input.bytes) == nil, "chat/\(input.name)")
             #expect(brokenPromise(ofOllamaRequest: input.bytes) == nil, "chat/\(input.name)")
+        }
+    }
+
+    @Test(arguments: Door.allCases) func doorsKeepTheirPromises(_ door: Door) throws {
+        for input in try inputs("door") {
+            let answer = brokenPromise(ofAnswer: input.bytes, at: door, cuts: cuts(input.bytes))
+            #expect(answer == nil, "door/\(input.name)")
+            #expect(brokenPromise(ofRequest: input.bytes, at: door) == nil, "door/\(input.name)")
         }
     }
 

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from harness import case, chat, expect, expect_error, fetch, wait_until
@@ -223,6 +224,38 @@ def limits(stage):
         run_limits(stage, workers)
 
 
+@case("a slot goes to the keys for people before those for batches, whoever came first, with one worker and with two")
+def priorities(stage):
+    for workers in (1, 2):
+        _, url = stage.sluice_with(
+            f"listen: 127.0.0.1:0\nworkers: {workers}\nbackends: [{{name: mock, kind: llama-server, url: '{stage.mock()}', slots: 1}}]\n"
+            "keys: [{name: night, key: sk-night, priority: batch}, {name: person, key: sk-person}]\n", name="priority")
+        ready(url)
+        order = []
+
+        def ask(key, hurry=None):
+            headers = {**bearer(key), **({"x-sluice-priority": hurry} if hurry else {})}
+            expect(fetch(url, "POST", PATH, chat("mock", "[[mock tokens=5 delay_us=5000]]"), headers).status == 200, "no answer")
+            order.append(key if hurry != "batch" else "sk-night")
+
+        def waiting():
+            return fetch(url, "GET", "/v1/backends", headers=bearer("sk-person")).json()["data"][0]["queued"]
+        first = threading.Thread(target=fetch, args=(url, "POST", PATH, chat("mock", "[[mock tokens=60 delay_us=20000]]"),
+                                                     bearer("sk-person")))
+        first.start()
+        with concurrent.futures.ThreadPoolExecutor(30) as pool:
+            # A batch cannot make itself important, and a person can be modest.
+            asked = [pool.submit(ask, "sk-night", "interactive" if n % 2 else None) for n in range(8)]
+            asked += [pool.submit(ask, "sk-person", "batch") for n in range(4)]
+            wait_until(lambda: waiting() == 12, 5)
+            asked += [pool.submit(ask, "sk-person") for n in range(8)]
+            wait_until(lambda: waiting() == 20, 5)
+            for one in asked:
+                one.result()
+        first.join()
+        expect(order == ["sk-person"] * 8 + ["sk-night"] * 12, f"{workers} workers: {order}")
+
+
 @case("clients that leave in every phase leave no request behind in the limits")
 def left_limits(stage):
     for workers in (1, 2):
@@ -333,6 +366,55 @@ def state_file(stage):
         f"keys: [{{name: a, key: k}}]\nstate_file: {stage.folder}/no/such/folder/state\nlisten: 127.0.0.1:0\n")],
         capture_output=True, text=True, timeout=20)
     expect(run.returncode == 1 and "state_file" in run.stderr, f"exit {run.returncode}: {run.stderr}")
+
+
+@case("a state file that cannot be written is tried again without another request, and both are told once")
+def state_file_again(stage):
+    folder = os.path.join(stage.folder, "states")
+    os.mkdir(folder)
+    process, url = sluice_for(stage, f"keys: [{{name: day, key: sk-day}}]\nstate_file: {folder}/state\n", name="again")
+    ready(url)
+    os.rename(folder, folder + ".away")
+    expect(fetch(url, "POST", PATH, chat("mock", "x"), bearer("sk-day")).status == 200, "an answer")
+    wait_until(lambda: "would not survive" in process.said(), 5)
+    time.sleep(2.5)  # one more try that fails
+    os.rename(folder + ".away", folder)
+    wait_until(lambda: "key day 28" in open(folder + "/state").read(), 5)
+    wait_until(lambda: "is written again" in process.said(), 5)
+    expect(process.said().count("would not survive") == 1, "told once")
+    expect(process.stop() == 0, "exit code")
+
+
+@case("a disk that hangs under the state file holds up no stream, and is written to when it is back")
+def hanging_disk(stage):
+    state = os.path.join(stage.folder, "state-on-a-hanging-disk")
+    process, url = sluice_for(
+        stage, f"keys: [{{name: day, key: sk-day, tokens_per_day: 100000}}]\nstate_file: {state}\n", name="hanging")
+    ready(url)
+    os.mkfifo(state + ".new")  # whoever opens it for writing waits for a reader
+    ask = chat("mock", "[[mock tokens=2]]", stream=True)
+    expect(fetch(url, "POST", PATH, ask, bearer("sk-day")).status == 200, "no answer")
+    longest = 0
+    with contextlib.closing(http.client.HTTPConnection(url.split("://")[1], timeout=20)) as connection:
+        connection.request("POST", PATH, json.dumps(chat("mock", "[[mock delay_us=5000 tokens=900]]", stream=True)),
+                           bearer("sk-day"))
+        response, tokens, last = connection.getresponse(), 0, time.monotonic()
+        for line in response:
+            tokens += b'"content":"[' in line
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    expect(fetch(url, "POST", PATH, ask, bearer("sk-day")).status == 200, "no answer afterwards")
+    pipe = os.open(state + ".new", os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(pipe, True)
+    written = os.read(pipe, 4096)  # empty if nobody waited to write
+    os.close(pipe)
+    os.unlink(state + ".new")
+    expect(written.startswith(b"sluice-tokens"), "the disk did not hang")
+    expect(tokens == 900 and longest < 1, f"{tokens} tokens, the longest pause {longest:.2f} s")
+    fetch(url, "POST", PATH, ask, bearer("sk-day"))
+    used = int(total(scrape(url, bearer("sk-day")), "sluice_key_tokens_today"))
+    wait_until(lambda: f"key day {used}\n" in open(state).read(), 8)
+    expect(process.stop() == 0, "exit code")
+    return f"the longest pause between two tokens was {longest * 1000:.0f} ms"
 
 
 # ---- the log ----

@@ -1,6 +1,7 @@
 // What an Ollama model can do, read from `/api/show` and the server's version.
 
 public import JSON
+internal import Text
 
 extension OllamaCapabilities {
     /// Reads an answer of `POST /api/show` and the `version` that `GET /api/version` told.
@@ -25,6 +26,8 @@ extension OllamaCapabilities {
         guard let version, let parts = Self.parts(of: version) else { return }
         supportsTruncate = !parts.lexicographicallyPrecedes([0, 12, 4])
         supportsLogprobs = !parts.lexicographicallyPrecedes([0, 12, 11])
+        supportsResponses = !parts.lexicographicallyPrecedes([0, 13, 3])
+        supportsMessages = !parts.lexicographicallyPrecedes([0, 14, 0])
     }
 
     /// The numbers of `0.12.4-rc1`; `nil` for what does not begin like a version. A version of
