@@ -26,13 +26,13 @@ public struct UpstreamRequest: Sendable, Equatable {
     public let path: String
     /// The body in order; JSON.
     public private(set) var body: [BodyPart]
+    /// The most tokens it lets the answer have, where the answer itself does not tell that this was
+    /// its end; see `ResponsesStream`.
+    public var tokenLimit: Int?
     /// The fields this backend cannot honour, for `x-sluice-ignored`: safe to stand in a header.
     public private(set) var ignored: [String]
     /// What the slices are of; `nil` if that is the client's body.
     public private(set) var source: [UInt8]?
-    /// The most tokens it lets the answer have, where the answer itself does not tell that this was
-    /// its end; see `ResponsesStream`.
-    public var tokenLimit: Int?
 
     /// The length of the body in bytes, for `Content-Length`.
     public var contentLength: Int { body.reduce(0) { $0 + $1.count } }

@@ -10,8 +10,8 @@ struct AnswerForm {
         case chat
         case text(choicesPerPrompt: Int)
         case embeddings(EmbeddingOptions)
-        case ollama(OllamaAnswer)
         case door(DoorOptions)
+        case ollama(OllamaAnswer)
     }
 
     private let kind: Kind
@@ -45,18 +45,18 @@ struct AnswerForm {
         choiceCount = 1
     }
 
+    init(_ request: DoorRequest, model: String) {
+        kind = .door(DoorOptions(request, model: model))
+        wantsStream = request.isStream
+        includesUsage = false
+        choiceCount = 1
+    }
+
     /// `answer` in Ollama's own form, as a stream or not.
     init(_ answer: OllamaAnswer, wantsStream: Bool) {
         kind = .ollama(answer)
         self.wantsStream = wantsStream
         includesUsage = true
-        choiceCount = 1
-    }
-
-    init(_ request: DoorRequest, model: String) {
-        kind = .door(DoorOptions(request, model: model))
-        wantsStream = request.isStream
-        includesUsage = false
         choiceCount = 1
     }
 
@@ -74,9 +74,9 @@ struct AnswerForm {
     func accept(_ dialect: UpstreamDialect) -> String {
         switch kind {
         case .embeddings: return "application/json"
-        case .ollama(let answer) where !answer.endpoint.hasStream: return "application/json"
         case .door(let options):
             return options.door.hasEvents ? "text/event-stream" : "application/json"
+        case .ollama(let answer) where !answer.endpoint.hasStream: return "application/json"
         case .chat, .text, .ollama: break
         }
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
@@ -97,10 +97,10 @@ struct AnswerForm {
         case .embeddings(let embedding):
             SessionDecoder(
                 other: EmbeddingDecoder(dialect, embedding, limitBytes: limits.completion))
-        case .ollama(let answer):
-            SessionDecoder(other: answer.makeDecoder(dialect, options, limits: limits))
         case .door(let door):
             SessionDecoder(other: makeDoorDecoder(door.completed(by: options), limits: limits))
+        case .ollama(let answer):
+            SessionDecoder(other: answer.makeDecoder(dialect, options, limits: limits))
         }
     }
 

@@ -141,8 +141,8 @@ extension Worker {
     /// Requests that wait for other workers when everything is closed have their lines, too.
     func giveUpWaiting() {
         for question in questions.keys { drop(question: question, .shuttingDown) }
-        for inquiry in inquiries.values { inquiry.end(.shuttingDown) }
         for number in earlyRequests.keys { drop(early: number, .shuttingDown) }
+        for inquiry in inquiries.values { inquiry.end(.shuttingDown) }
         let others = meter.scrapes.values.map(\.incoming) + desk.questions.values
         desk.questions = [:]
         for incoming in others {

@@ -156,8 +156,8 @@ final class Worker {
 
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
     private var isIdle: Bool {
-        sessions.isEmpty && questions.isEmpty && earlyRequests.isEmpty && inquiries.isEmpty
-            && meter.scrapes.isEmpty
+        sessions.isEmpty && questions.isEmpty && earlyRequests.isEmpty && meter.scrapes.isEmpty
+            && inquiries.isEmpty
     }
 
     // MARK: - Requests

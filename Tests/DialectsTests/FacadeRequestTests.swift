@@ -175,7 +175,6 @@ import Testing
         (.generate, #"{"prompt":"a","template":"{{.Prompt}}"}"#, "template"),
         (.generate, #"{"prompt":"a","raw":true,"images":["a"]}"#, "images"),
         (.embed, #"{"input":[1]}"#, "input"),
-        (.embed, #"{"input":["a",""]}"#, "input[1]"),
         (.embed, #"{"input":"a","dimensions":4}"#, "dimensions"),
     ]
 

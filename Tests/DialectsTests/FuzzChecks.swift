@@ -190,7 +190,9 @@ func brokenPromise(
     let (lines, error) = run([bytes])
     for pieces in cuts where run(pieces) != (lines, error) { return "a cut changes the lines" }
     let records = lines.split(separator: 0x0A).map { JSONValue($0) }
-    guard records.allSatisfy({ $0?.keys.isEmpty == false }) else { return "a line, no object" }
+    guard records.allSatisfy({ $0?.keys.isEmpty == false }) else {
+        return "a line that is no object"
+    }
     let ends = records.map { $0?["done"] == .bool(true) }
     guard ends.dropLast().allSatisfy({ !$0 }), ends.last ?? false == (error == nil) else {
         return "an end that is none, or no end"
