@@ -19,6 +19,7 @@ enum Endpoint: Equatable {
     case ready
     case about
     case metrics
+    case page(PagePath)
 
     /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a
     /// trailing slash is not.
@@ -34,6 +35,10 @@ enum Endpoint: Equatable {
         case "/v1/models", "/models": self = .models
         case "/v1/backends", "/backends": self = .backends
         default:
+            if let page = PagePath(path: path) {
+                self = .page(page)
+                return
+            }
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
                 let id = path.dropFirst(prefix.count)
                 // Ids hold `/` and `:`; clients encode them or do not.
@@ -50,6 +55,7 @@ enum Endpoint: Equatable {
         switch self {
         case .chatCompletions, .completions, .embeddings: [.post]
         case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
+        case .page(let path): path.methods
         }
     }
 }
@@ -88,7 +94,7 @@ extension Worker {
     /// Answers a request that may be answered.
     func answer(_ incoming: IncomingRequest) {
         let method = incoming.exchange.method
-        guard let endpoint = Endpoint(path: incoming.path) else {
+        guard let endpoint = Endpoint(path: incoming.path), endpoint.isThere(configuration) else {
             // A preflight for `*` or for any path is answered: the browser asks before the page can
             // be told 404.
             if method == .options { return respond(incoming, access.preflight(incoming)) }
@@ -110,12 +116,13 @@ extension Worker {
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
         // What is posted goes to a model: that is what the limits of keys are for.
-        guard endpoint.methods.contains(.post) else { return answer(incoming, at: endpoint) }
+        guard endpoint.methods.contains(.post), !endpoint.isPage else { return answer(incoming, at: endpoint) }
         withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 
     private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
         switch endpoint {
+        case .page(let path): respondWithPage(incoming, path)
         case .chatCompletions: chat(incoming)
         case .completions: complete(incoming)
         case .embeddings: embed(incoming)

@@ -55,6 +55,8 @@ final class Worker {
     var lastQuestion = 0
     var unsent: [WorkerTalk] = []
     private(set) var access: AccessPolicy
+    /// What the live page is shown of here, and who looks at it.
+    var page = PageBook()
     /// What the front desk knows of here.
     var desk = DeskBook()
     /// Called once everything is closed.
@@ -148,7 +150,7 @@ final class Worker {
     }
 
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
-    private var isIdle: Bool { sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty }
+    private var isIdle: Bool { sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty && page.isIdle }
 
     // MARK: - Requests
 
