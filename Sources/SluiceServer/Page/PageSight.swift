@@ -91,6 +91,13 @@ extension Deadlines.Phase {
 }
 
 extension RecentRequest {
+    /// Also of an answer that was broken off, which the upstream has not counted: its events are.
+    private var tokensPerSecond: Double? {
+        var record = record
+        record.completionTokens = record.completionTokens ?? record.events
+        return record.tokensPerSecond
+    }
+
     func append(to json: inout [UInt8]) {
         json.append(#"{"time":""#)
         json.append(time.description)
@@ -105,7 +112,7 @@ extension RecentRequest {
         json.appendField("ending", record.ending.rawValue)
         json.appendField("prompt_tokens", record.promptTokens)
         json.appendField("tokens", record.completionTokens ?? record.events)
-        json.appendField("tokens_per_second", record.tokensPerSecond)
+        json.appendField("tokens_per_second", tokensPerSecond)
         json.appendField("queue_ms", record.queueMilliseconds)
         json.appendField("first_token_ms", record.firstTokenMilliseconds)
         json.appendField("total_ms", record.totalMilliseconds)

@@ -178,6 +178,7 @@ function showHistory(points, now) {
 const rows = new Map(), flight = $("flight").tBodies[0];
 // While somebody points at the table, or is in it with the keyboard, rows that have ended stay: no Stop button may
 // slip away from under a finger, and another into its place.
+const heldFor = 10000;
 let isHeld = false;
 const release = () => { isHeld = flight.matches(":hover") || flight.contains(document.activeElement); };
 for (const event of ["pointerenter", "pointerleave", "focusin", "focusout"])
@@ -231,12 +232,15 @@ function showFlight(requests, count) {
   }
   for (const [id, row] of rows) {
     if (seen.has(id)) continue;
-    if (isHeld) {
+    row.ended ??= Date.now();
+    if (isHeld && Date.now() - row.ended < heldFor) {
       row.element.className = "over";
       dress(row.phase, "phase");
       put(row.phase, row.isStopping ? "stopped" : phases.ended);
       row.stop.ariaDisabled = "true";
     } else {
+      // Not to the next button: whoever presses twice would stop two.
+      if (row.element.contains(document.activeElement)) $("flight-title").focus();
       row.element.remove();
       rows.delete(id);
     }
@@ -275,7 +279,9 @@ function showBackends(backends) {
     put(name.firstChild, backend.name);
     put(name.lastChild, backend.kind);
     dress(state, "phase " + backend.state);
-    put(state, backend.state);
+    put(state, backend.state === "up" || backend.seconds === undefined ? backend.state
+      : backend.state + " for " + duration(Math.max(1, backend.seconds) * 1000).replace(".0", ""));
+    notes.hidden = backend.state === "down";
     why.hidden = !backend.reason;
     put(why, backend.reason || "");
     const { used, total, per } = backend.slots;
