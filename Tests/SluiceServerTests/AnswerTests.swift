@@ -10,7 +10,7 @@ import Testing
 @Suite struct AnswerFields {
     @Test func ofAStream() {
         #expect(
-            lines(Answers.streamFields("r1")) == [
+            lines(ClientProtocol.openAI.streamFields("r1")) == [
                 "Content-Type: text/event-stream; charset=utf-8", "Cache-Control: no-cache",
                 "X-Accel-Buffering: no", "x-request-id: r1",
             ])
@@ -31,13 +31,13 @@ import Testing
 }
 
 @Suite struct ErrorAnswers {
-    @Test func haveOpenAIsShapeAndTheCallersFields() {
+    @Test func haveOpenAIsShape() {
         let error = APIError.missingField("messages")
-        let reply = Answers.reply(error, "r1", [Answers.Field("Vary", "Origin")])
+        let reply = ClientProtocol.openAI.reply(error, "r1")
         #expect(reply.status == 400)
         #expect(
             lines(reply.fields) == [
-                "Content-Type: application/json", "x-request-id: r1", "Vary: Origin",
+                "Content-Type: application/json", "x-request-id: r1",
             ])
         #expect(
             text(reply.body)
@@ -46,24 +46,42 @@ import Testing
     }
 
     @Test func sayWhenToComeBack() {
-        let loading = Answers.reply(APIError(.modelLoading, "It loads."), "r1", [])
+        let loading = ClientProtocol.openAI.reply(APIError(.modelLoading, "It loads."), "r1")
         #expect(loading.status == 503)
         #expect(lines(loading.fields).suffix(1) == ["Retry-After: 5"])
         var upstreams = APIError(.upstreamFailed, "Later.")
         (upstreams.status, upstreams.retryAfterSeconds) = (429, 30)
-        #expect(lines(Answers.reply(upstreams, "r1", []).fields).suffix(1) == ["Retry-After: 30"])
+        #expect(
+            lines(ClientProtocol.openAI.reply(upstreams, "r1").fields).suffix(1) == [
+                "Retry-After: 30"
+            ])
     }
 
     /// Official SDKs repeat every 5xx unless they are told not to.
     @Test(arguments: [ErrorCode.firstTokenTimeout, .tokenTimeout, .totalTimeout])
     func sayWhatIsNotWorthRepeating(_ code: ErrorCode) {
-        let reply = Answers.reply(APIError(code, "Too late."), "r1", [])
+        let reply = ClientProtocol.openAI.reply(APIError(code, "Too late."), "r1")
         #expect(reply.status == 504)
         #expect(lines(reply.fields).suffix(1) == ["x-should-retry: false"])
     }
 
+    @Test(arguments: [
+        (
+            ClientProtocol.openAI,
+            #"{"error":{"message":"No.","type":"permission_error","param":null,"code":"forbidden"}}"#
+        ),
+        (
+            .messages,
+            #"{"type":"error","error":{"type":"permission_error","message":"No."},"request_id":"r1"}"#
+        ),
+        (.ollama, #"{"error":"No."}"#),
+    ])
+    func haveTheShapeTheirClientKnows(_ clientProtocol: ClientProtocol, _ json: String) {
+        #expect(text(clientProtocol.reply(APIError(.forbidden, "No."), "r1").body) == json)
+    }
+
     @Test func ofAFaultOfOurOwnHaveNoCode() {
-        let reply = Answers.reply(.internalFault("Oh."), "r1", [])
+        let reply = ClientProtocol.openAI.reply(.internalFault("Oh."), "r1")
         #expect(reply.status == 500)
         #expect(
             text(reply.body)
