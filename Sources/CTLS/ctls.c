@@ -19,10 +19,12 @@
     F(SSL_CTX_set_default_verify_paths) F(SSL_new) F(SSL_free) F(SSL_set_fd) F(SSL_set_accept_state)     \
     F(SSL_set_connect_state) F(SSL_ctrl) F(SSL_set1_host) F(SSL_get0_param) F(SSL_read) F(SSL_write)     \
     F(SSL_pending) F(SSL_shutdown) F(SSL_get_error) F(SSL_get_verify_result)                             \
-    F(SSL_CTX_set_options)
+    F(SSL_CTX_set_options) F(SSL_CTX_use_certificate_file) F(SSL_CTX_get0_certificate)                   \
+    F(SSL_CTX_get_cert_store)
 #define CRYPTO_FUNCTIONS(F)                                                                              \
     F(ERR_get_error) F(ERR_clear_error) F(ERR_error_string_n) F(ERR_reason_error_string)                 \
-    F(X509_verify_cert_error_string) F(X509_VERIFY_PARAM_set1_ip_asc)
+    F(X509_verify_cert_error_string) F(X509_VERIFY_PARAM_set1_ip_asc) F(X509_VERIFY_PARAM_set_flags)  \
+    F(X509_STORE_add_cert)
 
 #define DECLARE(name) static __typeof__(name) *p_##name;
 FUNCTIONS(DECLARE)
@@ -113,6 +115,23 @@ ctls_context *ctls_client(const char *authorities, char *problem, size_t size) {
     return (ctls_context *)context;
 }
 
+ctls_context *ctls_pinned(const char *certificate, char *problem, size_t size) {
+    if (!is_loaded(problem, size)) return NULL;
+    SSL_CTX *context = make(p_TLS_client_method, problem, size);
+    if (!context) return NULL;
+    // Reads the first of the file and leaves its signers out: what they have signed besides is not meant.
+    int loaded = p_SSL_CTX_use_certificate_file(context, certificate, SSL_FILETYPE_PEM);
+    if (loaded == 1)
+        loaded = p_X509_STORE_add_cert(p_SSL_CTX_get_cert_store(context), p_SSL_CTX_get0_certificate(context));
+    if (loaded != 1) {
+        tell(problem, size, certificate);
+        p_SSL_CTX_free(context);
+        return NULL;
+    }
+    p_SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    return (ctls_context *)context;
+}
+
 void ctls_context_free(ctls_context *context) { p_SSL_CTX_free((SSL_CTX *)context); }
 
 static ctls_session *session(ctls_context *context, int descriptor) {
@@ -136,6 +155,10 @@ ctls_session *ctls_accept(ctls_context *context, int descriptor) {
 ctls_session *ctls_connect(ctls_context *context, int descriptor, const char *host) {
     ctls_session *made = session(context, descriptor);
     if (!made) return NULL;
+    p_SSL_set_connect_state(made->ssl);
+    // A certificate that is itself in the list of those that are trusted needs no signer.
+    p_X509_VERIFY_PARAM_set_flags(p_SSL_get0_param(made->ssl), X509_V_FLAG_PARTIAL_CHAIN);
+    if (!host) return made;
     unsigned char address[16];
     int is_address = inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
     int named;
@@ -149,7 +172,6 @@ ctls_session *ctls_connect(ctls_context *context, int descriptor, const char *ho
         ctls_session_free(made);
         return NULL;
     }
-    p_SSL_set_connect_state(made->ssl);
     return made;
 }
 

@@ -13,15 +13,38 @@ public struct TLSError: Error, Equatable, Sendable {
 @safe public final class TLSContext {
     // OpenSSL counts references itself; ours goes in `deinit`.
     private let raw: OpaquePointer
+    /// Whether a certificate must be for the name that was asked for.
+    private let checksName: Bool
 
     /// For a listener: the PEM files of the certificate chain and of its key. TLS 1.2 or newer.
     public init(certificate: String, key: String) throws(TLSError) {
+        checksName = false
         unsafe raw = try Self.make { unsafe ctls_server(certificate, key, $0, $1) }
     }
 
-    /// For calls: a PEM file of authorities, or the system's own.
-    public init(authorities: String?) throws(TLSError) {
-        unsafe raw = try Self.make { unsafe ctls_client(authorities, $0, $1) }
+    /// For calls to those who are trusted so.
+    public init(_ trust: Trust) throws(TLSError) {
+        switch trust {
+        case .system:
+            unsafe raw = try Self.make { unsafe ctls_client(nil, $0, $1) }
+            checksName = true
+        case .authorities(let path):
+            unsafe raw = try Self.make { unsafe ctls_client(path, $0, $1) }
+            checksName = true
+        case .certificate(let path):
+            unsafe raw = try Self.make { unsafe ctls_pinned(path, $0, $1) }
+            checksName = false
+        }
+    }
+
+    /// Whose certificates are accepted.
+    public enum Trust: Hashable, Sendable {
+        /// Those that the system's authorities have signed.
+        case system
+        /// Those that authorities in a PEM file have signed.
+        case authorities(String)
+        /// The first one in a PEM file alone, whatever names it is for.
+        case certificate(String)
     }
 
     deinit { unsafe ctls_context_free(raw) }
@@ -45,9 +68,9 @@ public struct TLSError: Error, Equatable, Sendable {
         unsafe ctls_accept(raw, descriptor).map { unsafe TLSSession($0) }
     }
 
-    /// The client's end of a connection to `host`, whose certificate must be `host`'s.
+    /// The client's end of a connection to `host`.
     func connect(_ descriptor: Int32, to host: String) -> TLSSession? {
-        unsafe ctls_connect(raw, descriptor, host).map { unsafe TLSSession($0) }
+        unsafe ctls_connect(raw, descriptor, checksName ? host : nil).map { unsafe TLSSession($0) }
     }
 }
 

@@ -41,7 +41,10 @@ extension Worker {
         do throws(APIError) {
             begin(try make(incoming.exchange.body))
         } catch {
-            refuse(incoming, error)
+            guard isEarly(incoming), error.isAboutWhatThereIs else {
+                return refuse(incoming, error)
+            }
+            hold(incoming)
         }
     }
 
@@ -56,8 +59,13 @@ extension Worker {
             try candidates(routes, write)
         }
         let first = try find()
+        let made = try make(first)
+        // Names may be known from the configuration before any backend is.
+        guard !isEarly(incoming) || made.contains(where: { $0.backend.isUp }) else {
+            throw noBackend(for: model)
+        }
         return RoutePlan(
-            model: first[0].clientModel, routes: first, candidates: try make(first), find: find,
+            model: first[0].clientModel, routes: first, candidates: made, find: find,
             make: make)
     }
 

@@ -86,7 +86,14 @@ func runningAddress(_ configuration: Configuration) -> ListenAddress {
 }
 
 func runningTarget(_ configuration: Configuration) throws(SocketError) -> CallTarget {
-    CallTarget(try Server.socketAddresses(of: runningAddress(configuration)))
+    let address = runningAddress(configuration)
+    // It has the certificate of this configuration, for whatever names that is.
+    var security = configuration.tls.map {
+        CallTarget.Security(host: "\(address)", .certificate($0.certificate))
+    }
+    // There it never has TLS.
+    if case .unix = address { security = nil }
+    return CallTarget(try Server.socketAddresses(of: address), security: security)
 }
 
 func runningRequest(_ configuration: Configuration, _ path: String) -> CallRequest {

@@ -50,6 +50,14 @@ enum Endpoint: Equatable {
         }
     }
 
+    /// Whether its answer would be wrong before the backends have been asked.
+    var tellsWhatThereIs: Bool {
+        switch self {
+        case .models, .model: true
+        default: false
+        }
+    }
+
     /// What it may be asked with; HEAD goes where GET does.
     var methods: [Method] {
         switch self {
@@ -120,7 +128,11 @@ extension Worker {
         withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 
-    private func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
+    /// Answers a request that the limits of its key have let in.
+    func answer(_ incoming: IncomingRequest, at endpoint: Endpoint) {
+        if endpoint.tellsWhatThereIs, isEarly(incoming) {
+            return hold(incoming)
+        }
         switch endpoint {
         case .page(let path): respondWithPage(incoming, path)
         case .chatCompletions: chat(incoming)

@@ -10,6 +10,8 @@ struct BackendState: Sendable {
     let settings: BackendSettings
     /// What it speaks; `auto` until it has answered once.
     var kind: BackendKind
+    /// Whether it was asked at least once, and has answered or was waited for in vain.
+    var hasBeenAsked = false
     /// Where to connect, in the order to try.
     var addresses: [SocketAddress] = []
     /// Whether requests can be sent to it.
@@ -45,7 +47,8 @@ struct BackendState: Sendable {
         return CallTarget(
             addresses, poolKey: poolKey,
             security: url.scheme == .https
-                ? CallTarget.Security(host: url.host, authorities: settings.ca) : nil)
+                ? CallTarget.Security(
+                    host: url.host, settings.ca.map { .authorities($0) } ?? .system) : nil)
     }
 }
 
@@ -53,9 +56,13 @@ struct BackendState: Sendable {
 struct Fleet: Sendable {
     let backends: [BackendState]
     let routes: RouteTable
+    /// Whether all have been asked at least once: what is not here now is not there.
+    let hasLooked: Bool
 
     init(_ configuration: Configuration, _ backends: [BackendState]) {
         self.backends = backends
+        hasLooked =
+            backends.count == configuration.backends.count && backends.allSatisfy(\.hasBeenAsked)
         routes = RouteTable(
             configuration,
             backends: backends.map {

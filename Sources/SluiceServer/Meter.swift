@@ -145,6 +145,7 @@ extension Worker {
     /// Requests that wait for other workers when everything is closed have their lines, too.
     func giveUpWaiting() {
         for question in questions.keys { drop(question: question, .shuttingDown) }
+        for number in earlyRequests.keys { drop(early: number, .shuttingDown) }
         let others =
             meter.scrapes.values.map(\.incoming) + desk.questions.values + page.takeAll()
         desk.questions = [:]

@@ -37,7 +37,10 @@ final class Probe {
     /// Found in this round.
     var found: BackendState
     /// Whether the backend was asked at least once to the end.
-    private(set) var hasFinishedOnce = false
+    private(set) var hasFinishedOnce: Bool {
+        get { state.hasBeenAsked }
+        set { state.hasBeenAsked = newValue }
+    }
     /// When everything was asked last.
     private(set) var lastFull: Instant?
 
@@ -88,7 +91,8 @@ final class Probe {
 
     /// Takes what somebody else has found out, instead of asking.
     func introduce(_ state: BackendState) {
-        (self.state, found, hasFinishedOnce, lastFull) = (state, state, true, pool.loop.now)
+        (self.state, found, lastFull) = (state, state, pool.loop.now)
+        hasFinishedOnce = true
     }
 
     // MARK: - Where it is
@@ -250,8 +254,8 @@ final class Probe {
 
     private func publish(_ next: BackendState, _ learned: (Bool) -> Void) {
         let isNews = !hasFinishedOnce || !next.looksLike(state)
-        hasFinishedOnce = true
         state = next
+        hasFinishedOnce = true
         learned(isNews)
     }
 }

@@ -281,7 +281,9 @@ public final class Server {
             signals.append(SignalSource(on: loop, signal) { [unowned self] in askedToStop() })
         }
         signals.append(
-            SignalSource(on: loop, SIGHUP) { [unowned self] in reload() })
+            SignalSource(on: loop, SIGHUP) { [unowned self] in
+                manager.during(reload: { reload() })
+            })
     }
 
     /// Reads the configuration again. Nothing that runs is dropped; one that cannot be used changes

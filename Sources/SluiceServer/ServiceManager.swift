@@ -10,6 +10,7 @@ final class ServiceManager {
     private let socketName: String?
     private let watchdog: Duration?
     private var timer: Timer?
+    private var hasSaidReady = false
 
     /// Reads the environment: before any thread is made, and never changed.
     init() {
@@ -23,6 +24,7 @@ final class ServiceManager {
 
     /// All workers listen.
     func isReady(on loop: Loop) {
+        hasSaidReady = true
         tell("READY=1")
         guard let watchdog else { return }
         // A loop that is stuck says nothing, and is started anew.
@@ -31,6 +33,18 @@ final class ServiceManager {
             timer?.arm(after: watchdog)
         }
         timer?.arm(after: watchdog)
+    }
+
+    /// Runs `body`, which reads the configuration again; `systemctl reload` waits for its end.
+    ///
+    /// With the moment in it, so that systemd (since 253, `Type=notify-reload`) can tell this reload
+    /// from one before.
+    func during(reload body: () -> Void) {
+        let microseconds = Instant.now.nanoseconds / 1000
+        // One that is not ready yet will say so when it is, and not because of this.
+        if hasSaidReady { tell("RELOADING=1\nMONOTONIC_USEC=\(microseconds)") }
+        body()
+        if hasSaidReady { tell("READY=1") }
     }
 
     /// Something has changed that `systemctl status` shows.

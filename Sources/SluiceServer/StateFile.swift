@@ -32,13 +32,21 @@ final class StateFile {
     init(_ path: String, on loop: Loop, log: Log, whenDue write: @escaping () -> Void) {
         self.path = path
         self.log = log
-        timer = Timer(on: loop, fire: write)
+        let timer = Timer(on: loop, fire: write)
+        self.timer = timer
         let trouble = Trouble()
         self.trouble = trouble
         mailbox = Mailbox(on: loop) { problem in
             trouble.isWriting = false
-            defer { trouble.text = problem }
-            guard let problem, problem != trouble.text else { return }
+            let before = trouble.text
+            trouble.text = problem
+            guard let problem else {
+                if before != nil { log.write(.info, "state_file: \(path) is written again") }
+                return
+            }
+            // A disk that was full has room again one day, and perhaps nobody asks before a restart.
+            if !timer.isArmed { timer.arm(after: Self.interval) }
+            guard problem != before else { return }
             log.write(.error, "state_file: \(problem); token counts would not survive a restart")
         }
         outcome = mailbox.address

@@ -54,6 +54,9 @@ final class Worker {
     var questions: [Int: KeyQuestion] = [:]
     var lastQuestion = 0
     var unsent: [WorkerTalk] = []
+    /// Requests that came before the backends were asked.
+    var earlyRequests: [Int: EarlyRequest] = [:]
+    var lastEarly = 0
     private(set) var access: AccessPolicy
     /// What the live page is shown of here, and who looks at it.
     var page = PageBook()
@@ -100,11 +103,13 @@ final class Worker {
         case .fleet(let fleet):
             self.fleet = fleet
             rerouteWaiting()
+            resumeEarlyRequests()
         case .configuration(let configuration): reconfigure(configuration)
         case .news(let news): hear(news)
         case .drain:
             isDraining = true
             server?.drain()
+            resumeEarlyRequests()
             stopIfDone()
         case .stopSessions:
             for session in sessions.values {
@@ -150,7 +155,10 @@ final class Worker {
     }
 
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
-    private var isIdle: Bool { sessions.isEmpty && questions.isEmpty && meter.scrapes.isEmpty && page.isIdle }
+    private var isIdle: Bool {
+        sessions.isEmpty && questions.isEmpty && earlyRequests.isEmpty && meter.scrapes.isEmpty
+            && page.isIdle
+    }
 
     // MARK: - Requests
 

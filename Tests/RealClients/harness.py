@@ -172,6 +172,17 @@ class Stage:
             return None, self.llama(200)
         return self.once("slow", lambda: self.sluice("--backend", "llama-server=" + self.llama(200)))
 
+    def browser(self):
+        """A headless Chromium (browser.py); the case is skipped where there is none."""
+        import browser
+        if not browser.program():
+            raise Skip("chromium is not there: scripts/setup installs it on Debian")
+
+        def make():
+            self.processes.append(browser.Browser(self.folder))
+            return self.processes[-1]
+        return self.once("browser", make)
+
     def backends(self):
         llama = Backend("llama-server", "tiny-llama")
         return [llama] if self.options.direct else [llama, Backend("ollama", "tiny-go:latest")]

@@ -335,6 +335,23 @@ def state_file(stage):
     expect(run.returncode == 1 and "state_file" in run.stderr, f"exit {run.returncode}: {run.stderr}")
 
 
+@case("a state file that cannot be written is tried again without another request, and both are told once")
+def state_file_again(stage):
+    folder = os.path.join(stage.folder, "states")
+    os.mkdir(folder)
+    process, url = sluice_for(stage, f"keys: [{{name: day, key: sk-day}}]\nstate_file: {folder}/state\n", name="again")
+    ready(url)
+    os.rename(folder, folder + ".away")
+    expect(fetch(url, "POST", PATH, chat("mock", "x"), bearer("sk-day")).status == 200, "an answer")
+    wait_until(lambda: "would not survive" in process.said(), 5)
+    time.sleep(2.5)  # one more try that fails
+    os.rename(folder + ".away", folder)
+    wait_until(lambda: "key day 28" in open(folder + "/state").read(), 5)
+    wait_until(lambda: "is written again" in process.said(), 5)
+    expect(process.said().count("would not survive") == 1, "told once")
+    expect(process.stop() == 0, "exit code")
+
+
 # ---- the log ----
 
 @case("keys, prompts and answers never stand in the log, at any level, in text and in JSON")

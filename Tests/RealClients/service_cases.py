@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -125,13 +126,14 @@ class Listener:
         self.socket.settimeout(10)
 
     def until(self, wanted):
-        heard = []
-        while wanted not in heard:
+        """What is heard until it is this text, or matches this pattern."""
+        heard = [""]
+        while not (heard[-1] == wanted if isinstance(wanted, str) else wanted.fullmatch(heard[-1])):
             heard.append(self.socket.recv(4096).decode())
         return heard
 
 
-@case("systemd is told when Sluice is ready, alive and stopping, by path and by abstract name")
+@case("systemd is told when Sluice is ready, alive, reloading and stopping, by path and by abstract name")
 def notify(stage):
     for workers in (1, 2):
         for name in (os.path.join(stage.folder, f"notify-{workers}"), f"\0sluice-test-{os.getpid()}-{workers}"):
@@ -143,6 +145,16 @@ def notify(stage):
             listener.until("READY=1")
             listener.until("WATCHDOG=1")
             listener.until("WATCHDOG=1")
+            for text in (None, "listen: no\n"):  # also when the file cannot be used
+                if text:
+                    with open(path, "w") as file:
+                        file.write(text)
+                before = time.monotonic_ns() // 1000
+                os.kill(process.pid, signal.SIGHUP)
+                said = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", listener.until(re.compile("RELOADING=1.*", re.S))[-1])
+                expect(said and before <= int(said.group(1)) <= time.monotonic_ns() // 1000, f"said {said}")
+                listener.until("READY=1")
+            expect("not reloaded" in process.said(), "the bad file")
             expect(process.stop() == 0, "exit code")
             listener.until("STOPPING=1")
 
@@ -226,6 +238,46 @@ def activation(stage):
     expect(code == 1 and "listening socket" in log.read(), f"exit {code}")
 
 
+@case("clients that came before Sluice did get their answers; one that asks for what is not there waits 2 s for it")
+def early(stage):
+    body = json.dumps(chat("mock", "x")).encode()
+
+    def ask(address, model=b"mock"):
+        client = socket.create_connection(address)
+        text = body.replace(b"mock", model)
+        client.sendall(b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (PATH.encode(), len(text), text))
+        client.settimeout(10)
+        return client
+    for workers in (1, 2):
+        for models in ("", ", models: [mock]"):
+            tcp = socket.create_server(("127.0.0.1", 0))
+            clients = [ask(tcp.getsockname()) for _ in range(20)]
+            number, log = activated(stage, [tcp], f"workers: {workers}\nbackends: [{{name: mock, kind: llama-server, url: "
+                                                  f"'{stage.mock()}'{models}}}]\n")
+            try:
+                firsts = [client.recv(100)[:12] for client in clients]
+            finally:
+                end(number)
+            expect(set(firsts) == {b"HTTP/1.1 200"}, f"{workers} workers{models}: {firsts}")
+    # It accepts, for its kernel does, and never says a word.
+    silent = socket.create_server(("127.0.0.1", 0))
+    tcp = socket.create_server(("127.0.0.1", 0))
+    number, log = activated(stage, [tcp], "backends: [{name: silent, kind: openai, url: 'http://127.0.0.1:%d'}, "
+                            "{name: mock, url: '%s'}]\n" % (silent.getsockname()[1], stage.mock()))
+    try:
+        begin = time.monotonic()
+        known, unknown = ask(tcp.getsockname()), ask(tcp.getsockname(), b"nobody")
+        expect(known.recv(100).startswith(b"HTTP/1.1 200"), "the one that is there")
+        soon = time.monotonic() - begin
+        expect(soon < 1, f"held up for {soon:.2f} s")
+        expect(unknown.recv(100).split(b" ")[1] in (b"404", b"503"), "the one that is not")
+        late = time.monotonic() - begin
+        expect(1.9 < late < 3, f"after {late:.2f} s")
+    finally:
+        end(number)
+    return f"known: {soon * 1000:.0f} ms, unknown: {late:.2f} s"
+
+
 # ---- the package ----
 
 @case("the Debian package holds what it should, installs into a folder, and the program in it gives a first token", seconds=300)
@@ -277,13 +329,14 @@ def package(stage):
     return f"{os.path.getsize(first) / 1e6:.1f} MB; " + re.search("Depends: (.*)", fields).group(1)
 
 
-@case("the manual page is clean, and has every option of --help")
+@case("the manual page is clean for groff and mandoc, and has every option of --help")
 def manual(stage):
     page = os.path.join(PROJECT, "docs", "sluice.1")
-    if not shutil.which("groff"):
-        raise Skip("groff is not there")
-    check = run("groff", "-man", "-ww", "-z", "-Tutf8", page)
-    expect(check.returncode == 0 and not check.stderr.strip(), check.stderr)
+    if not shutil.which("groff") or not shutil.which("mandoc"):
+        raise Skip("groff or mandoc is not there: scripts/setup installs them on Debian")
+    for command in (["groff", "-man", "-ww", "-z", "-Tutf8"], ["mandoc", "-T", "lint", "-W", "warning"]):
+        check = run(*command, page)
+        expect(check.returncode == 0 and not check.stderr.strip(), check.stdout + check.stderr)
     with open(page) as file:
         text = file.read().replace("\\-", "-")
     helped = run(stage.options.sluice, "--help").stdout

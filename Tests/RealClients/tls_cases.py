@@ -1,6 +1,8 @@
 """TLS towards clients and towards backends, with an authority made for the occasion."""
 import json
 import os
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -8,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 
-from harness import case, chat, expect
+from harness import case, chat, expect, wait_until
 
 PATH = "/v1/chat/completions"
 
@@ -38,10 +40,10 @@ def authority(stage):
     return folder
 
 
-def secure_front(stage, folder, certificate="good"):
+def secure_front(stage, folder, certificate="good", more=""):
     mock = stage.mock()
     return stage.sluice_with(
-        f"listen: 127.0.0.1:0\ntls: {{certificate: {folder}/{certificate}.pem, key: {folder}/{certificate}.key}}\n"
+        f"{more}listen: 127.0.0.1:0\ntls: {{certificate: {folder}/{certificate}.pem, key: {folder}/{certificate}.key}}\n"
         f"backends:\n  - {{name: mock, kind: llama-server, url: '{mock}', models: [mock]}}\n", name="sluice-tls")
 
 
@@ -60,8 +62,10 @@ def listener(stage):
     whole = client.chat.completions.create(model="mock", messages=[{"role": "user", "content": "x" * 300_000}])
     expect(whole.choices[0].finish_reason == "stop", str(whole))
     port = int(url.rsplit(":", 1)[1])
-    old = openssl("s_client", "-connect", f"127.0.0.1:{port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", text="")
-    expect(old.returncode != 0 or "Cipher is (NONE)" in old.stdout, "TLS 1.1 was accepted")
+    for version, fine in (("-tls1", False), ("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)):
+        asked = openssl("s_client", "-connect", f"127.0.0.1:{port}", version, "-cipher", "ALL:@SECLEVEL=0", text="")
+        made = asked.returncode == 0 and "Cipher is (NONE)" not in asked.stdout and "Cipher is" in asked.stdout
+        expect(made == fine, f"{version} was {'accepted' if made else 'refused'}: {asked.stdout[-300:]}{asked.stderr[-300:]}")
     new = openssl("s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", f"{folder}/ca.pem", text="")
     expect("Verify return code: 0 (ok)" in new.stdout, new.stdout[-400:])
     with socket.create_connection(("127.0.0.1", port)) as plain:
@@ -70,6 +74,71 @@ def listener(stage):
         expect(b"200 OK" not in plain.recv(1000), "plain text was answered")
     with urllib.request.urlopen(url + "/health", context=context, timeout=5) as answer:
         expect(answer.status == 200, "the server goes on")
+
+
+def subject(port):
+    """Whose certificate a new connection is shown, and when it was made."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(raw) as secure:
+            shown = ssl.DER_cert_to_PEM_cert(secure.getpeercert(binary_form=True))
+    return openssl("x509", "-noout", "-subject", text=shown).stdout.strip()
+
+
+@case("TLS: SIGHUP brings another certificate to new connections, and streams go on; one that is broken changes nothing")
+def reload(stage):
+    for workers in (1, 2):
+        folder = authority(stage)
+        used = os.path.join(folder, "used")
+
+        def install(name):
+            for suffix in (".pem", ".key"):
+                shutil.copy(f"{folder}/{name}{suffix}", used + suffix)
+        install("good")
+        process, url = secure_front(stage, folder, "used", more=f"workers: {workers}\n")
+        port = int(url.rsplit(":", 1)[1])
+        context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+        streams = []
+        for _ in range(10):
+            body = chat("mock", "[[mock tokens=300 delay_us=10000]]", stream=True)
+            streams.append(urllib.request.urlopen(urllib.request.Request(url + PATH, json.dumps(body).encode()),
+                                                  context=context, timeout=30))
+        seen = [stream.readline() for stream in streams]
+        expect(subject(port) == "subject=CN = good", subject(port))
+        install("other")
+        os.kill(process.pid, signal.SIGHUP)
+        # Every worker has to show the new one, whichever the kernel chooses.
+        wait_until(lambda: {subject(port) for _ in range(10)} == {"subject=CN = other"}, 5)
+        with open(used + ".pem", "w") as file:
+            file.write("-----BEGIN CERTIFICATE-----\nbroken")
+        os.kill(process.pid, signal.SIGHUP)
+        wait_until(lambda: "the certificate stays" in process.said(), 5)
+        expect({subject(port) for _ in range(10)} == {"subject=CN = other"}, "the one that works is kept")
+        for first, stream in zip(seen, streams):
+            text = first + stream.read()
+            expect(text.count(b'"content":"[') == 300 and text.rstrip().endswith(b"data: [DONE]"), text[-200:].decode())
+        expect(process.stop() == 0, "exit code")
+
+
+@case("sluice models asks a Sluice with TLS, and gives its key to no other certificate, be it well signed")
+def models(stage):
+    folder = authority(stage)
+    keys = "keys: [{name: a, key: sk-a}]\n"
+    process, url = secure_front(stage, folder, more=keys)
+
+    def ask(address, certificate):
+        path = stage.write(f"{keys}listen: {address}\ntls: {{certificate: {folder}/{certificate}.pem, "
+                           f"key: {folder}/{certificate}.key}}\n")
+        return subprocess.run([stage.options.sluice, "models", "--config", path], capture_output=True, text=True, timeout=20)
+    address = url.split("//")[1]
+    wait_until(lambda: ask(address, "good").stdout == "mock\n", 5)
+    with open(f"{folder}/ca.pem") as ca, open(f"{folder}/other.pem", "a") as other:
+        other.write(ca.read())  # a whole chain, as services of certificates give it
+    wrong = ask(address, "other")
+    expect(wrong.returncode == 1 and "certificate" in wrong.stdout, wrong.stdout + wrong.stderr)
+    expect("sk-a" not in wrong.stdout, "the key is told")
+    expect(process.said().count("path=/v1/models") >= 1 and " 401 " not in process.said(), "asked with the key")
 
 
 @case("TLS: a slow reader over https pauses the upstream and gets every token")

@@ -27,12 +27,16 @@ ctls_context *ctls_server(const char *certificate, const char *key, char *proble
 /// A context for a client that trusts the authorities in a PEM file, or the system's when that is NULL.
 ctls_context *ctls_client(const char *authorities, char *problem, size_t size);
 
+/// A context for a client that trusts the first certificate in a PEM file, and nothing else.
+ctls_context *ctls_pinned(const char *certificate, char *problem, size_t size);
+
 void ctls_context_free(ctls_context *context);
 
 /// The server's end of a connection on a non-blocking descriptor, which stays the caller's.
 ctls_session *ctls_accept(ctls_context *context, int descriptor);
 
 /// The client's end. The certificate must be `host`'s, which is also sent as the server name unless it is an address.
+/// NULL: a certificate that is trusted is enough, whatever name it is for.
 ctls_session *ctls_connect(ctls_context *context, int descriptor, const char *host);
 
 int ctls_read(ctls_session *session, void *buffer, int size);

@@ -85,17 +85,17 @@ public struct CallTarget: Sendable {
     /// How the connection is secured; `nil` for plain text.
     public var security: Security?
 
-    /// Whose certificate is expected, and who may have signed it.
+    /// Whose certificate is expected, and which are accepted.
     public struct Security: Sendable {
         /// The name or address the certificate must be for.
         public var host: String
-        /// A PEM file of authorities; `nil`: the system's.
-        public var authorities: String?
+        /// Which certificates are accepted.
+        public var trust: TLSContext.Trust
 
         /// Names both.
-        public init(host: String, authorities: String?) {
+        public init(host: String, _ trust: TLSContext.Trust) {
             self.host = host
-            self.authorities = authorities
+            self.trust = trust
         }
     }
 
@@ -226,7 +226,7 @@ public struct CallTarget: Sendable {
     private func secured() throws(SocketError) -> (context: TLSContext, host: String)? {
         guard let security else { return nil }
         do throws(TLSError) {
-            return (try pool.context(trusting: security.authorities), security.host)
+            return (try pool.context(security.trust), security.host)
         } catch {
             throw .insecure(security.host, reason: error.message)
         }

@@ -17,7 +17,7 @@ public final class ConnectionPool: ConnectionUser {
     private var idle: [String: [UpstreamConnection]] = [:]
     /// Calls whose answers are complete but for the end of the body.
     private var ending: [ObjectIdentifier: (call: Call, since: Instant)] = [:]
-    private var contexts: [String: TLSContext] = [:]
+    private var contexts: [TLSContext.Trust: TLSContext] = [:]
     private var sweep: Timer?
 
     /// Makes an empty pool.
@@ -26,11 +26,11 @@ public final class ConnectionPool: ConnectionUser {
         sweep = Timer(on: loop) { [unowned self] in closeOld() }
     }
 
-    /// The context that trusts the authorities in a PEM file, or the system's.
-    func context(trusting authorities: String?) throws(TLSError) -> TLSContext {
-        if let known = contexts[authorities ?? ""] { return known }
-        let made = try TLSContext(authorities: authorities)
-        contexts[authorities ?? ""] = made
+    /// The context for calls to those who are trusted so.
+    func context(_ trust: TLSContext.Trust) throws(TLSError) -> TLSContext {
+        if let known = contexts[trust] { return known }
+        let made = try TLSContext(trust)
+        contexts[trust] = made
         return made
     }
 
