@@ -38,7 +38,9 @@ public func askForModels(_ configuration: Configuration) -> (report: String, isF
     case .success(let body):
         // Whatever is not JSON is not a list of models.
         guard let list = try? JSONText(body)["data"]?.elements else {
-            return ("\(runningAddress(configuration)) did not answer with a list of models\n", false)
+            return (
+                "\(runningAddress(configuration)) did not answer with a list of models\n", false
+            )
         }
         return (list.compactMap { $0["id"]?.string }.map { $0 + "\n" }.joined(), true)
     }

@@ -124,7 +124,9 @@ extension Worker {
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
         // What is posted goes to a model: that is what the limits of keys are for.
-        guard endpoint.methods.contains(.post), !endpoint.isPage else { return answer(incoming, at: endpoint) }
+        guard endpoint.methods.contains(.post), !endpoint.isPage else {
+            return answer(incoming, at: endpoint)
+        }
         withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 

@@ -51,7 +51,8 @@ struct Program {
         switch options.command {
         case .models: return report(askForModels(configuration))
         case .top:
-            return report(top(configuration, options.isJSON ? .json : options.isOnce ? .once : .live))
+            return report(
+                top(configuration, options.isJSON ? .json : options.isOnce ? .once : .live))
         case .serve where options.isCheck:
             return report(checkBackends(configuration, isSearching: isSearching))
         case .serve, .help, .version:

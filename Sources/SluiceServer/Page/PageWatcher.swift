@@ -43,6 +43,13 @@ final class PageWatcher: ExchangeObserver {
         buffer.removeSubrange(ChunkFraming.headroom...)
     }
 
+    /// There will be no more.
+    func end() {
+        incoming.exchange.observer = nil
+        var buffer = [UInt8](repeating: 0, count: ChunkFraming.headroom)
+        incoming.exchange.finishStream(&buffer)
+    }
+
     func clientLeft() { worker.ended(self, .clientLeft) }
     func clientStalled() { worker.ended(self, .clientStalled) }
     // Whoever is behind is passed over.
@@ -107,6 +114,7 @@ final class PageQuestion: ExchangeObserver {
     }
 
     private func gone(_ ending: Ending) {
+        incoming.exchange.observer = nil
         var record = incoming.record
         record.ending = ending
         record.totalMilliseconds = incoming.began.milliseconds(to: worker.loop.now)

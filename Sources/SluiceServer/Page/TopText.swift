@@ -11,7 +11,7 @@ struct TopText {
     /// Lines that end at `width`, at most `height` of them; `nil`: as long and as many as there is
     /// to say.
     func lines(width: Int?, height: Int?) -> [String] {
-        var lines = [headline(width: width), ""] + backends() + [""] + requests()
+        var lines = [headline(width: width), ""] + backends() + [""] + requests(width: width)
         if let height, lines.count > height {
             let hidden = lines.count - height + 1
             lines = Array(lines.prefix(height - 1)) + ["… and \(hidden) more"]
@@ -52,7 +52,7 @@ struct TopText {
             ["BACKEND", "KIND", "STATE", "SLOTS", "QUEUED", "MODELS", ""], rows, numbers: [4, 5])
     }
 
-    private func requests() -> [String] {
+    private func requests(width: Int?) -> [String] {
         let rows = (state["requests"]?.elements ?? []).map { request in
             [
                 word("phase", of: request), word("model", of: request),
@@ -68,11 +68,31 @@ struct TopText {
             "PHASE", "MODEL", "BACKEND", "FROM", "TOKENS", "TOKENS/S", "FIRST", "TIME", "ID",
         ]
         let hidden = (state["in_flight"]?.int ?? rows.count) - rows.count
-        return Self.table(names, rows, numbers: [4, 5, 6, 7])
+        return Self.table(names, Self.narrowed(rows, names, to: width), numbers: [4, 5, 6, 7])
             + (hidden > 0 ? ["… and \(hidden) more"] : [])
     }
 
     // MARK: - Parts
+
+    /// The rows with shorter names of models, so that a table with these names fits: numbers that
+    /// are cut would be others.
+    private static func narrowed(
+        _ rows: [[String]], _ names: [String], to width: Int?
+    ) -> [[String]] {
+        let model = 1
+        let table = table(names, rows, numbers: [])
+        let longest = rows.map { $0[model].count }.max() ?? 0
+        guard let width, let excess = table.map(\.count).max().map({ $0 - width }), excess > 0
+        else {
+            return rows
+        }
+        let room = max(8, longest - excess)
+        return rows.map { row in
+            var row = row
+            if row[model].count > room { row[model] = row[model].prefix(room - 1) + "…" }
+            return row
+        }
+    }
 
     /// Columns as wide as what is in them; numbers stand at the right.
     static func table(_ names: [String], _ rows: [[String]], numbers: Set<Int>) -> [String] {

@@ -56,6 +56,8 @@ struct PageBook {
     /// Everybody who is owed a line in the log when everything is closed.
     mutating func takeAll() -> [IncomingRequest] {
         defer { (questions, watchers) = ([:], [:]) }
+        for watcher in watchers.values { watcher.end() }
+        for question in questions.values { question.incoming.exchange.observer = nil }
         return questions.values.map(\.incoming) + watchers.values.map(\.incoming)
     }
 }
@@ -138,6 +140,7 @@ extension Worker {
     /// Somebody has looked enough.
     func ended(_ watcher: PageWatcher, _ ending: Ending) {
         guard page.watchers.removeValue(forKey: ObjectIdentifier(watcher)) != nil else { return }
+        watcher.incoming.exchange.observer = nil
         // This is one of its callbacks.
         loop.afterThisTurn { _ = watcher }
         if page.watchers.isEmpty { want(.off) }
