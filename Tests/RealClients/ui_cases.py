@@ -12,6 +12,10 @@ from harness import case, chat, events, expect, expect_error, fetch, free_port, 
 from metrics_text import scrape, total
 
 
+# A chunk with text in it; the role's has none.
+TOKEN = re.compile(rb'"content":"[^"]')
+
+
 class Stream:
     """A chat that streams on a connection of its own, read bit by bit."""
 
@@ -21,10 +25,10 @@ class Stream:
         self.connection.request("POST", "/v1/chat/completions", json.dumps(body), headers or {})
         self.response = self.connection.getresponse()
 
-    def read_until(self, text):
-        while text not in self.raw:
+    def read_until(self, pattern):
+        while not pattern.search(self.raw):
             piece = self.response.read1(65536)
-            expect(piece, f"the stream ended before {text!r}: {self.raw[-200:]!r}")
+            expect(piece, f"the stream ended before {pattern}: {self.raw[-200:]!r}")
             self.raw += piece
         return self
 
@@ -70,21 +74,22 @@ TOKENS = f"Number({FIRST_ROW}?.querySelectorAll('td.n')[0].textContent.replace('
 @case("the page shows a stream's numbers as they move, and Stop frees the upstream within 50 ms; the client keeps its text")
 def stop_by_mouse(stage):
     process, url, mock = stage_of(stage)
-    with_page(stage, url, lambda page: moves_and_stops(stage, page, process, url, mock))
+    return with_page(stage, url, lambda page: moves_and_stops(stage, page, process, url, mock))
 
 
 def with_page(stage, url, run, **looks):
     page = stage.browser().page(url + "/ui", **looks)
     try:
-        run(page)
+        note = run(page)
         expect(not page.console, f"the console: {page.console}")
+        return note
     finally:
         page.close()
 
 
 def moves_and_stops(stage, page, process, url, mock):
     page.wait_for("document.getElementById('link').textContent === 'live'")
-    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(b"tok")
+    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(TOKEN)
     first = page.wait_for(TOKENS)
     page.wait_for(f"{TOKENS} > {first}")
     expect("streaming" in page.text("#flight tbody tr"), page.text("#flight"))
@@ -109,10 +114,10 @@ def moves_and_stops(stage, page, process, url, mock):
     return f"{took:.1f} ms to the client's end, {freed:.1f} ms until the mock said that it was free"
 
 
-@case("with two workers, each of eight streams is shown once and can be stopped within 50 ms, whichever worker has it")
+@case("with two workers, each of 16 streams is shown once and can be stopped within 50 ms, whichever worker has it")
 def stop_elsewhere(stage):
     _, url, mock = stage_of(stage, workers=2)
-    streams = [Stream(url, chat("tiny", "x", stream=True)).read_until(b"tok") for _ in range(16)]
+    streams = [Stream(url, chat("tiny", "x", stream=True)).read_until(TOKEN) for _ in range(16)]
     listed = state(url)
     expect(listed["workers"] == 2 and listed["in_flight"] == 16, f"{listed['workers']} {listed['in_flight']}")
     ids = [request["id"] for request in listed["requests"]]
@@ -139,8 +144,8 @@ def by_keyboard(stage):
 
 
 def keys_and_labels(page, url, mock):
-    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(b"tok")
-    page.wait_for("document.querySelector('#flight .stop')")
+    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(TOKEN)
+    page.wait_for("document.querySelector('#flight .stop') !== null")
     page.evaluate("document.querySelector('details').open = true")
     seen = page.accessible()
     for wanted in [("heading", "In flight"), ("heading", "Backends"), ("heading", "Try a prompt"), ("heading", "Last requests"),
@@ -154,11 +159,11 @@ def keys_and_labels(page, url, mock):
     expect(not nameless, f"without a name: {nameless}")
     order = []
     page.evaluate("document.activeElement.blur()")
-    for _ in range(8):
+    for _ in range(7):
         page.press("Tab")
         order.append(page.evaluate("document.activeElement.id || document.activeElement.className || document.activeElement.tagName"))
         expect(page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", f"{order[-1]}: the focus is not seen")
-    expect(order[:7] == ["stop", "model", "send", "prompt", "SUMMARY", "curl", "copy"], f"the order is {order}")
+    expect(order == ["stop", "model", "send", "prompt", "SUMMARY", "curl", "copy"], f"the order is {order}")
     page.evaluate("document.querySelector('#flight .stop').focus()")
     page.press("Enter")
     expect(b"stopped_by_operator" in stream.rest(), "not stopped")
@@ -205,7 +210,7 @@ def try_a_prompt(stage):
 @case("pages from elsewhere can neither read the figures nor press Stop nor frame the page; with ui: false there is nothing")
 def foreign(stage):
     _, url, _ = stage_of(stage)
-    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(b"tok")
+    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(TOKEN)
     one = state(url)["requests"][0]["id"]
     port = url.rsplit(":", 1)[1]
     attack = f"""(async () => {{
@@ -261,9 +266,11 @@ def bounded(stage):
         watchers.append(watcher)
     wait_until(lambda: fetch(url, "GET", "/ui/api/events", timeout=2).status == 503, 10)
     held = []
-    for _ in range(8):
+    # Until the kernel takes no more for any of them, and a while on.
+    while len(held) < 60 and (len(held) < 6 or min(held[-6:]) < size):
         time.sleep(1)
-        held.append(total(scrape(url), "sluice_unsent_bytes"))
+        held.append(int(total(scrape(url), "sluice_unsent_bytes")))
+    expect(max(held) >= size, "nobody was ever behind")
     grown = process.memory() - before
     # What a watcher has not taken is at most the one snapshot that it was sent last.
     expect(max(held) <= 16 * (size + 4096), f"{max(held)} bytes are held for 16 of {size} each")
@@ -278,7 +285,7 @@ def bounded(stage):
 @case("sluice top tells the same in a terminal: once, as JSON, and live until q")
 def in_the_terminal(stage):
     _, url, _ = stage_of(stage)
-    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(b"tok")
+    stream = Stream(url, chat("tiny", "x", stream=True)).read_until(TOKEN)
     def top(*options):
         return subprocess.run([stage.options.sluice, "top", "--listen", url.split("://")[1], *options],
                               capture_output=True, text=True, timeout=20)
