@@ -15,10 +15,16 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
+/// Neither regular expressions nor tasks are used; unasked, their runtimes would be linked in.
+let withoutRuntimes: SwiftSetting = .unsafeFlags([
+    "-Xfrontend", "-disable-implicit-string-processing-module-import",
+    "-Xfrontend", "-disable-implicit-concurrency-module-import",
+])
+
 func target(_ name: String, _ dependencies: [String] = []) -> Target {
     .target(
         name: name, dependencies: dependencies.map { .init(stringLiteral: $0) },
-        swiftSettings: settings)
+        swiftSettings: settings + [withoutRuntimes])
 }
 
 func tests(_ name: String, _ dependencies: [String], resources: [Resource] = []) -> Target {
@@ -39,17 +45,18 @@ let package = Package(
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         target("EventLoop", ["CLibevent"]),
         target("HTTPTransport", ["CLibevent", "CTLS", "EventLoop", "HTTPTypes", "Framing"]),
-        target("ConfigurationFile", ["CYAML", "Configuration"]),
+        target("ConfigurationFile", ["CYAML", "Configuration", "Text"]),
 
         // Pure: values in, values out.
+        target("Text"),
         target("HTTPTypes"),
         target("JSON"),
         target("Framing", ["HTTPTypes"]),
         target("Chat", ["JSON"]),
-        target("Dialects", ["JSON", "Chat", "Framing"]),
+        target("Dialects", ["JSON", "Chat", "Framing", "Text"]),
         target("Routing", ["Configuration"]),
         target("Relay"),
-        target("Configuration"),
+        target("Configuration", ["Text"]),
         target("Observability", ["Relay"]),
 
         // Where the two halves meet, and the program.
@@ -57,14 +64,22 @@ let package = Package(
             "SluiceServer",
             [
                 "EventLoop", "HTTPTransport", "HTTPTypes", "JSON", "Framing", "Chat", "Dialects",
-                "Routing", "Relay", "Configuration", "Observability",
+                "Routing", "Relay", "Configuration", "Observability", "Text",
             ]),
         .executableTarget(
             name: "sluice", dependencies: ["SluiceServer", "Configuration", "ConfigurationFile"],
-            swiftSettings: settings),
+            swiftSettings: settings + [withoutRuntimes]),
 
         // Tests.
         target("TestSupport"),
+        .testTarget(
+            name: "TextTests", dependencies: ["Text"],
+            // The functions tested, not those of the same name that they stand for.
+            swiftSettings: settings + [
+                .unsafeFlags([
+                    "-Xfrontend", "-disable-implicit-string-processing-module-import",
+                ])
+            ]),
         tests("HTTPTypesTests", ["HTTPTypes", "TestSupport"]),
         tests("JSONTests", ["JSON", "TestSupport"]),
         tests("FramingTests", ["Framing", "HTTPTypes", "TestSupport"]),

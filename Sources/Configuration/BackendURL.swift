@@ -1,5 +1,7 @@
 // Where a backend is: a checked URL.
 
+internal import Text
+
 /// The place of a backend: `http://host:port/prefix`, `https://…`, or `unix:/path`.
 public struct BackendURL: Sendable, Hashable, CustomStringConvertible {
     /// How to connect.

@@ -1,5 +1,7 @@
 // The command line: what can be asked of `sluice`, and how it is read.
 
+internal import Text
+
 /// What the arguments of `sluice` ask for.
 ///
 /// Read in Swift instead of by getopt_long(3): that one keeps its place in global variables,

@@ -1,5 +1,7 @@
 // What does not fit in a configuration whose parts are each well formed: ranges and relations.
 
+internal import Text
+
 /// Something in a configuration that must be mended before it can be used.
 public struct Fault: Error, Equatable, Sendable, CustomStringConvertible {
     /// The path of the setting: `backends[1].name`, `models.fast.cap`.

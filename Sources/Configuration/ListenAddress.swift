@@ -1,5 +1,7 @@
 // The places where clients can reach Sluice.
 
+internal import Text
+
 /// A place to listen: a host and port, or a socket in the file system.
 public enum ListenAddress: Sendable, Hashable, CustomStringConvertible {
     /// A name or IP address (IPv6 without brackets) and a port; port 0 lets the system choose.

@@ -1,5 +1,7 @@
 // Where to look for backends when none is configured.
 
+internal import Text
+
 extension Configuration {
     /// The backends that are looked for on this machine when none is configured: llama-server on
     /// its usual port, and Ollama where `OLLAMA_HOST` says it is, or on its usual port.

@@ -1,6 +1,7 @@
 // `${VARIABLE}` in values.
 
 internal import Configuration
+internal import Text
 
 /// A reference to a variable that cannot be followed.
 struct ExpansionError: Error, CustomStringConvertible {

@@ -1,6 +1,8 @@
 // Builds the tree of a YAML document, and refuses the parts of YAML that a configuration does not
 // need.
 
+internal import Text
+
 /// Parses one YAML document; `nil` if the text is empty. `depthLimit` bounds nested lists and maps.
 ///
 /// Refused: anchors, aliases and tags (a file that refers to itself is hard to read and can grow

@@ -2,6 +2,7 @@
 
 public import Chat
 public import JSON
+internal import Text
 
 /// An answer of a backend that is no success.
 public struct UpstreamFailure: Sendable {

@@ -1,5 +1,7 @@
 // Reads what a backend says about its failure, in whatever form it says it.
 
+internal import Text
+
 import JSON
 
 /// The words and facts of an error body, of an error event, or of an error line.

@@ -1,5 +1,7 @@
 // Makes one readable line of whatever text a failing backend sent.
 
+internal import Text
+
 /// `text` with every run of white space and controls as one space, addresses taken out, and at most
 /// `limit` bytes.
 ///
@@ -68,7 +70,7 @@ func withoutTags(_ html: String) -> String {
         ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "),
         ("&amp;", "&"),
     ] {
-        text.replace(entity, with: character)
+        text = text.replacing(entity, with: character)
     }
     return text
 }

@@ -4,6 +4,7 @@ internal import Chat
 internal import Configuration
 internal import HTTPTransport
 internal import HTTPTypes
+internal import Text
 
 /// What a request tells of its caller.
 struct Caller: Sendable {

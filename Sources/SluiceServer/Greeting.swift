@@ -3,6 +3,7 @@
 internal import HTTPTransport
 internal import JSON
 internal import Routing
+internal import Text
 
 /// The start-up message.
 struct Greeting {

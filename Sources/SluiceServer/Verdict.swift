@@ -4,6 +4,7 @@
 internal import Chat
 internal import Relay
 internal import Routing
+internal import Text
 
 extension AttemptFailure {
     /// What an answer that is no stream means. `status` is the upstream's own, and `error` what

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from harness import case, chat, expect, expect_error, fetch, wait_until
@@ -221,6 +222,38 @@ def run_limits(stage, workers):
 def limits(stage):
     for workers in (1, 3):
         run_limits(stage, workers)
+
+
+@case("a slot goes to the keys for people before those for batches, whoever came first, with one worker and with two")
+def priorities(stage):
+    for workers in (1, 2):
+        _, url = stage.sluice_with(
+            f"listen: 127.0.0.1:0\nworkers: {workers}\nbackends: [{{name: mock, kind: llama-server, url: '{stage.mock()}', slots: 1}}]\n"
+            "keys: [{name: night, key: sk-night, priority: batch}, {name: person, key: sk-person}]\n", name="priority")
+        ready(url)
+        order = []
+
+        def ask(key, hurry=None):
+            headers = {**bearer(key), **({"x-sluice-priority": hurry} if hurry else {})}
+            expect(fetch(url, "POST", PATH, chat("mock", "[[mock tokens=5 delay_us=5000]]"), headers).status == 200, "no answer")
+            order.append(key if hurry != "batch" else "sk-night")
+
+        def waiting():
+            return fetch(url, "GET", "/v1/backends", headers=bearer("sk-person")).json()["data"][0]["queued"]
+        first = threading.Thread(target=fetch, args=(url, "POST", PATH, chat("mock", "[[mock tokens=60 delay_us=20000]]"),
+                                                     bearer("sk-person")))
+        first.start()
+        with concurrent.futures.ThreadPoolExecutor(30) as pool:
+            # A batch cannot make itself important, and a person can be modest.
+            asked = [pool.submit(ask, "sk-night", "interactive" if n % 2 else None) for n in range(8)]
+            asked += [pool.submit(ask, "sk-person", "batch") for n in range(4)]
+            wait_until(lambda: waiting() == 12, 5)
+            asked += [pool.submit(ask, "sk-person") for n in range(8)]
+            wait_until(lambda: waiting() == 20, 5)
+            for one in asked:
+                one.result()
+        first.join()
+        expect(order == ["sk-person"] * 8 + ["sk-night"] * 12, f"{workers} workers: {order}")
 
 
 @case("clients that leave in every phase leave no request behind in the limits")

@@ -29,14 +29,14 @@ class Stream(threading.Thread):
 
     def __init__(self, url, body):
         super().__init__(daemon=True)
-        self.url, self.body, self.raw, self.status, self.began = url, body, b"", 0, None
+        self.url, self.body, self.raw, self.status, self.began, self.backend = url, body, b"", 0, None, None
         self.start()
 
     def run(self):
         with contextlib.closing(http.client.HTTPConnection(self.url.split("://")[1], timeout=60)) as connection:
             connection.request("POST", PATH, json.dumps(self.body).encode())
             response = connection.getresponse()
-            self.status = response.status
+            self.status, self.backend = response.status, response.headers["x-sluice-backend"]
             while piece := response.read1(65536):
                 self.raw += piece
                 if b'"content":"' in self.raw and not self.began:
@@ -87,6 +87,35 @@ def killed_backend(stage):
     cut = ends.count("error event")
     expect(cut > 0 and cut + ends.count("whole") == len(ends), f"with content: {sorted(set(ends))}")
     return f"{cut} streams told of it, {len(verdicts)} without content whole, 20 new ones until {took:.0f} ms"
+
+
+@case("kill -9 of one of two real llama-servers under 24 streams: speaking, reading their prompts, and waiting", seconds=180)
+def killed_llama(stage):
+    servers = [stage.start(f"llama-{n}", [os.path.join(PROJECT, "scripts", "run-llama-server"), "--port", "0", "--alias", "big",
+                                          "--pad-mb", "200", "--set", "n_parallel=4"]) for n in (1, 2)]
+    process, url = stage.sluice(*(word for server in servers for word in ("--backend", "llama-server=" + server.url(120))))
+    wait_until(lambda: [b["state"] for b in fetch(url, "GET", "/v1/backends").json()["data"]] == ["up", "up"], 10)
+
+    def talk(number, **more):
+        text = f"{number}: " + ("a long prompt " * 8 if number % 2 else "hello")
+        return {"model": "big", "messages": [{"role": "user", "content": text}], "max_tokens": 16, "temperature": 0, **more}
+    streams = [Stream(url, talk(number, stream=True)) for number in range(24)]
+    wait_until(lambda: any(s.began and s.backend == "llama-server" for s in streams), 30, 0.002)
+    killed = time.monotonic()
+    servers[0].child.kill()
+    time.sleep(0.05)
+    after = [fetch(url, "POST", PATH, talk(number), timeout=120).status for number in (100, 102)]
+    expect(after == [200, 200], f"new requests after 50 ms: {after}")
+    for stream in streams:
+        stream.join(120)
+    verdicts = [s.verdict() for s in streams]
+    cut = verdicts.count("error event")
+    expect(cut + verdicts.count("whole") == 24, f"{sorted(set(verdicts))}")
+    late = [s.began and s.began - killed for s in streams if s.verdict() == "error event" and not (s.began and s.began < killed + 0.05)]
+    expect(not late, f"streams without content that were given up: {late}")
+    expect(0 < cut <= 4, f"{cut} streams were cut")
+    waited = sum(not s.began or s.began > killed for s in streams)
+    return f"{cut} streams told of it, all {waited} without content whole"
 
 
 @case("SIGHUP 20 times under 100 streams", seconds=60)
@@ -196,6 +225,42 @@ def closing_backend(stage):
             statuses[response.status] = statuses.get(response.status, 0) + 1
     expect(statuses == {200: 10_000}, f"statuses {statuses}")
     return f"{statuses[200]} answers"
+
+
+@case("20 conversations of 10 turns in lockstep stay where they are, and two backends with 10 slots share them", seconds=120)
+def conversations(stage):
+    notes = []
+    for workers in (1, 2):
+        text = f"listen: 127.0.0.1:0\nworkers: {workers}\nbackends:\n" + "".join(
+            f"  - {{name: {name}, kind: llama-server, url: \"{mock(stage, 'mock-' + name)[1]}\", slots: 10}}\n" for name in ("one", "two"))
+        process, url = stage.sluice_with(text)
+        wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 5)
+        places = [[] for _ in range(20)]
+        talks = [[{"role": "system", "content": "You are terse."}] for _ in range(20)]
+        for turn in range(10):
+            for number, messages in enumerate(talks):
+                messages.append({"role": "user", "content": f"{number}: question {turn} [[mock tokens=5 delay_us=10000]]"})
+            streams = [Stream(url, {"model": "mock", "stream": True, "messages": messages}) for messages in talks]
+            for number, stream in enumerate(streams):
+                stream.join(30)
+                expect(stream.verdict() == "whole", stream.verdict())
+                places[number].append(stream.backend)
+                talks[number].append({"role": "assistant", "content": f"answer {turn}"})
+        returned = sum(a == b for turns in places for a, b in zip(turns, turns[1:]))
+        share = sum(turns.count("one") for turns in places) / 200
+        expect(returned >= 0.95 * 180 and 0.45 <= share <= 0.55, f"{workers} workers: {returned} of 180 returned, {share:.0%} at one")
+        # All go on with one conversation: when its backend is full, they go to the other rather than wait.
+        blockers = [Stream(url, {"model": "mock", "stream": True, "messages": talks[0] + [
+            {"role": "user", "content": f"{n} [[mock tokens=100 delay_us=10000]]"}]}) for n in range(20)]
+        wait_until(lambda: all(s.backend for s in blockers), 10)
+        first = [s.backend for s in blockers].count(places[0][-1])
+        expect(first == 10, f"{first} of them at the backend of the conversation")
+        used = {b["name"]: b["slots"]["used"] for b in fetch(url, "GET", "/v1/backends").json()["data"]}
+        expect(used == {"one": 10, "two": 10}, f"{used}")
+        for stream in blockers:
+            stream.join(30)
+        notes.append(f"{workers} workers: {returned} of 180 returned, {share:.1%} at one")
+    return "; ".join(notes)
 
 
 @case("conversations return to the llama-server that has them in its cache", seconds=180)

@@ -278,6 +278,36 @@ def early(stage):
     return f"known: {soon * 1000:.0f} ms, unknown: {late:.2f} s"
 
 
+@case("it listens on IPv4, IPv6 and a Unix socket at once, and asks a backend over a Unix socket")
+def listeners(stage):
+    with open("/proc/net/if_inet6") as file:
+        if "00000000000000000000000000000001" not in file.read():
+            raise Skip("this machine has no IPv6 loopback")
+    for workers in (1, 2):
+        path = os.path.join(stage.folder, f"listen-{workers}.sock")
+        text = (f"workers: {workers}\nlisten: ['127.0.0.1:0', '[::1]:0', 'unix:{path}']\n"
+                f"backends: [{{name: mock, kind: llama-server, url: '{stage.mock()}'}}]\n")
+        process, url = stage.sluice_with(text, name="listeners")
+        ready(url)
+        six = re.search(r"http://\[::1\]:\d+", process.said()).group(0)
+        front, by_unix = stage.sluice_with(f"listen: 127.0.0.1:0\nbackends: [{{name: far, kind: openai, url: 'unix:{path}'}}]\n")
+        ready(by_unix)
+        for name, command in {"IPv4": [url], "IPv6": ["-g", six], "a Unix socket": ["--unix-socket", path, "http://localhost"],
+                              "a backend's Unix socket": [by_unix]}.items():
+            for _ in range(4 * workers):
+                *options, base = command
+                asked = run("curl", "-sSN", *options, base + PATH, "-d", json.dumps(chat("mock", "x", stream=True)))
+                expect(asked.returncode == 0 and asked.stdout.rstrip().endswith("data: [DONE]"), f"{name}: {asked.stdout}{asked.stderr}")
+        # After a kill -9 the socket's file is left; it must not keep the next one from starting.
+        process.child.kill()
+        process.child.wait()
+        process, url = stage.sluice_with(text, name="listeners")
+        ready(url)
+        expect(run("curl", "-sS", "--unix-socket", path, "http://localhost/health").stdout == '{"status":"ok"}', "after kill -9")
+        expect(process.stop() == 0, "exit code")
+        front.stop()
+
+
 # ---- the package ----
 
 @case("the Debian package holds what it should, installs into a folder, and the program in it gives a first token", seconds=300)

@@ -114,7 +114,8 @@ import Testing
     }
 
     static let pure: Set<String> = [
-        "HTTPTypes", "JSON", "Framing", "Chat", "Dialects", "Routing", "Relay", "Configuration",
+        "Text", "HTTPTypes", "JSON", "Framing", "Chat", "Dialects", "Routing", "Relay",
+        "Configuration",
         "Observability",
     ]
 

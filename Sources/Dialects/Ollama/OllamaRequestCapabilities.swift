@@ -1,6 +1,7 @@
 // What an Ollama model can do, read from `/api/show` and the server's version.
 
 public import JSON
+internal import Text
 
 extension OllamaCapabilities {
     /// Reads an answer of `POST /api/show` and the `version` that `GET /api/version` told.

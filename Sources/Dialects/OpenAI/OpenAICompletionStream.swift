@@ -2,6 +2,7 @@
 
 internal import Chat
 internal import JSON
+internal import Text
 
 /// Takes the events of one text completion and writes the client's chunks.
 struct OpenAICompletionStream: EventStream, Sendable {
@@ -145,7 +146,8 @@ struct CompletionEventTemplate: Sendable {
         // The text is found behind its name, if that name stands there once.
         let chunk = sink.bytes[start...]
         guard let place = chunk.firstRange(of: marker + written + [UInt8(ascii: "\"")]),
-            chunk.ranges(of: marker).count == 1
+            chunk.firstRange(of: marker)?.lowerBound == place.lowerBound,
+            chunk[place.upperBound...].firstRange(of: marker) == nil
         else { return }
         let textStart = place.lowerBound + marker.count
         upstreamHead = Array(event[..<text.lowerBound])
