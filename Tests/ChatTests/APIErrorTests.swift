@@ -34,7 +34,11 @@ import Testing
             upstream_refused_key
             """
         ),
-        (503, "upstream_error", "no_backend model_loading overloaded shutting_down stopped_by_operator"),
+        (
+            503, "upstream_error",
+            "no_backend model_loading overloaded shutting_down "
+                + "stopped_by_operator"
+        ),
         (
             504, "timeout_error",
             "connect_timeout queue_timeout first_token_timeout token_timeout total_timeout"

@@ -46,7 +46,8 @@ func options(_ line: String) throws(CommandLineError) -> CommandLineOptions {
         #expect(try options("top --json").isJSON)
         #expect(try !options("top").isOnce)
         for command in ["", "models", "serve"] {
-            #expect(throws: CommandLineError("--once has a meaning only for \"top\"; leave it out")) {
+            #expect(throws: CommandLineError("--once has a meaning only for \"top\"; leave it out"))
+            {
                 try options(command + " --once")
             }
         }

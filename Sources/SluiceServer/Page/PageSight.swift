@@ -36,6 +36,8 @@ extension Worker {
             oldest.append((session.began, session))
         }
         oldest.sort { $0.began < $1.began }
+        // About what rows take, so that they are not copied as they grow.
+        sight.rows.reserveCapacity(384 * min(limit, oldest.count))
         for (_, session) in oldest.prefix(limit) {
             if !sight.rows.isEmpty { sight.rows.append(UInt8(ascii: ",")) }
             session.appendSight(to: &sight.rows, now: now)
@@ -58,7 +60,9 @@ extension ChatSession {
 
     fileprivate func appendSight(to json: inout [UInt8], now: Instant) {
         json.append(#"{"id":""#)
-        json.append(PageID(ticket.id).text)
+        json.append(decimal: DeskIDs.worker(of: ticket.id))
+        json.append("-")
+        json.append(decimal: Int(ticket.id & PageID.numbers))
         json.append(#"""#)
         json.appendField("request_id", record.id.clipped)
         json.appendField("client", record.client)
@@ -100,7 +104,7 @@ extension RecentRequest {
 
     func append(to json: inout [UInt8]) {
         json.append(#"{"time":""#)
-        json.append(time.description)
+        json.append(text: time.description)
         json.append(#"""#)
         json.appendField("request_id", record.id)
         json.appendField("client", record.client)
@@ -135,11 +139,14 @@ struct PageID: Equatable {
         ticket = worker << 48 | number
     }
 
-    var text: String { "\(DeskIDs.worker(of: ticket))-\(ticket & (1 << 48 - 1))" }
+    /// The bits of a ticket's number; those above are its worker's.
+    static let numbers: UInt64 = 1 << 48 - 1
+
+    var text: String { "\(DeskIDs.worker(of: ticket))-\(ticket & Self.numbers)" }
 }
 
 extension [UInt8] {
-    mutating func append(_ text: String) { append(contentsOf: text.utf8) }
+    mutating func append(text: String) { append(contentsOf: text.utf8) }
 
     private mutating func appendName(_ name: StaticString) {
         append(#",""#)

@@ -140,9 +140,9 @@ final class Watchtower {
         let now = worker.loop.now
         history.note(tokens: tokens.values.reduce(0, &+), at: now.nanoseconds)
         var json = Array(#"{"version":""#.utf8)
-        json.append(Version.number)
+        json.append(text: Version.number)
         json.append(#"","time":""#)
-        json.append(worker.log.now.description)
+        json.append(text: worker.log.now.description)
         json.append(#"""#)
         json.appendField("workers", max(1, worker.meter.colleagues.count))
         json.appendField("in_flight", sights.reduce(0) { $0 + $1.inFlight })
