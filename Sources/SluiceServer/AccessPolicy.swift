@@ -140,7 +140,10 @@ struct AccessPolicy: Sendable {
     /// if it may. No page but Sluice's own may look at it or press its buttons, whatever
     /// `cors_origins` says. `site` is the `Sec-Fetch-Site` field, which browsers send and pages
     /// cannot set: it tells also where a proxy has changed the name.
-    func refusePage(_ caller: Caller, site: String?) -> APIError? {
+    func refusePage(_ caller: Caller, site: String?, key: KeySettings? = nil) -> APIError? {
+        if let key, !key.ui {
+            return APIError(.forbidden, "This key may not look at /ui (keys[].ui).")
+        }
         if keys.isEmpty, let host = caller.host, !hosts.isOurs(host) {
             return APIError(.forbidden, "'\(host)' is no name of this machine.")
         }

@@ -61,9 +61,11 @@ import Testing
     @Test func whatMayBeTriedAgainSaysWhen() {
         for code in ErrorCode.allCases {
             let hasHeader = APIError(code, "").retryAfterSeconds != nil
-            #expect(hasHeader == [429, 503].contains(code.status), "\(code)")
+            let isWorthIt = [429, 503].contains(code.status) && code != .stoppedByOperator
+            #expect(hasHeader == isWorthIt, "\(code)")
         }
         #expect(APIError(.tokenTimeout, "").shouldRetry == false)
+        #expect(APIError(.stoppedByOperator, "").shouldRetry == false)
         #expect(APIError(.connectTimeout, "").shouldRetry == nil)
     }
 

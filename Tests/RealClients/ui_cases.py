@@ -234,6 +234,13 @@ def foreign(stage):
         wait_until(lambda: any("frame" in line.lower() for line in page.console) or page.evaluate("1") != 1, 5)
     expect(state(url)["requests"][0]["id"] == one, "it was stopped")
     stream.close()
+    _, locked = stage.sluice_with(
+        "listen: 127.0.0.1:0\nkeys: [{name: a, key: sk-a}, {name: b, key: sk-b, ui: false}]\n"
+        "backends: [{name: a, kind: llama-server, url: 'http://127.0.0.1:9'}]\n", name="sluice-locked")
+    for path in ("/ui/api/state", "/ui/api/events"):
+        expect_error(fetch(locked, "GET", path), 401, "invalid_api_key")
+        expect_error(fetch(locked, "GET", path, headers={"x-api-key": "sk-b"}), 403, "forbidden")
+    expect(state(locked, {"x-api-key": "sk-a"})["in_flight"] == 0, "the other key may")
     _, off = stage.sluice_with("listen: 127.0.0.1:0\nui: false\nbackends: [{name: a, kind: llama-server, url: 'http://127.0.0.1:9'}]\n", name="sluice-off")
     for path in ("/ui", "/ui/app.js", "/ui/api/state", "/ui/api/events"):
         expect_error(fetch(off, "GET", path), 404, "unknown_path")

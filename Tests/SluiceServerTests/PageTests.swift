@@ -118,6 +118,14 @@ import Testing
         #expect(!isRefused(locked, host: "ai.example.com", origin: "https://ai.example.com"))
     }
 
+    @Test func aKeyMayBeKeptFromIt() {
+        var bob = KeySettings(name: "bob", key: Secret("b"))
+        let policy = policy { $0.keys = [bob] }
+        #expect(policy.refusePage(caller(), site: nil, key: bob) == nil)
+        bob.ui = false
+        #expect(policy.refusePage(caller(), site: nil, key: bob)?.code == .forbidden)
+    }
+
     @Test func onlyItsFilesNeedNoKey() {
         let locked = policy { $0.keys = [KeySettings(name: "a", key: Secret("k"))] }
         for file in PageFile.allCases {

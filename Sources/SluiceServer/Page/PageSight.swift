@@ -63,7 +63,7 @@ extension ChatSession {
         json.append(decimal: DeskIDs.worker(of: ticket.id))
         json.append("-")
         json.append(decimal: Int(ticket.id & PageID.numbers))
-        json.append(#"""#)
+        json.append(UInt8(ascii: "\""))
         json.appendField("request_id", record.id.clipped)
         json.appendField("client", record.client)
         json.appendField("key", record.key)
@@ -105,7 +105,7 @@ extension RecentRequest {
     func append(to json: inout [UInt8]) {
         json.append(#"{"time":""#)
         json.append(text: time.description)
-        json.append(#"""#)
+        json.append(UInt8(ascii: "\""))
         json.appendField("request_id", record.id)
         json.appendField("client", record.client)
         json.appendField("key", record.key)

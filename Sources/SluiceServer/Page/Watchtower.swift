@@ -143,7 +143,7 @@ final class Watchtower {
         json.append(text: Version.number)
         json.append(#"","time":""#)
         json.append(text: worker.log.now.description)
-        json.append(#"""#)
+        json.append(UInt8(ascii: "\""))
         json.appendField("workers", max(1, worker.meter.colleagues.count))
         json.appendField("in_flight", sights.reduce(0) { $0 + $1.inFlight })
         // Before there is a second to measure, what the streams say themselves.

@@ -70,7 +70,9 @@ extension Worker {
         if case .file(let file) = path {
             return respond(incoming, file.reply(incoming.identity.id))
         }
-        if let error = access.refusePage(Caller(incoming.exchange), site: site) {
+        if let error = access.refusePage(
+            Caller(incoming.exchange), site: site, key: incoming.key)
+        {
             return refuse(incoming, error)
         }
         switch path {

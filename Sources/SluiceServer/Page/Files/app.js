@@ -155,6 +155,7 @@ function showState(state) {
   put($("version"), state.version);
   put($("speed"), speed(state.tokens_per_second));
   put($("in-flight"), whole(state.in_flight));
+  document.title = (state.in_flight ? whole(state.in_flight) + " in flight, " : "") + "Sluice";
   put($("queued"), whole(state.queued));
   const up = state.backends.filter((backend) => backend.state === "up").length;
   $("up").replaceChildren(String(up), make("small", "", " of " + state.backends.length));
