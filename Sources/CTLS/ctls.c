@@ -20,7 +20,7 @@
     F(SSL_set_connect_state) F(SSL_ctrl) F(SSL_set1_host) F(SSL_get0_param) F(SSL_read) F(SSL_write)     \
     F(SSL_pending) F(SSL_shutdown) F(SSL_get_error) F(SSL_get_verify_result)                             \
     F(SSL_CTX_set_options) F(SSL_CTX_use_certificate_file) F(SSL_CTX_get0_certificate)                   \
-    F(SSL_CTX_get_cert_store)
+    F(SSL_CTX_get_cert_store) F(SSL_is_init_finished)
 #define CRYPTO_FUNCTIONS(F)                                                                              \
     F(ERR_get_error) F(ERR_clear_error) F(ERR_error_string_n) F(ERR_reason_error_string)                 \
     F(X509_verify_cert_error_string) F(X509_VERIFY_PARAM_set1_ip_asc) F(X509_VERIFY_PARAM_set_flags)  \
@@ -209,6 +209,8 @@ int ctls_write(ctls_session *session, const void *bytes, int size) {
     errno = 0;
     return result(session, p_SSL_write(session->ssl, bytes, size));
 }
+
+int ctls_is_established(ctls_session *session) { return p_SSL_is_init_finished(session->ssl); }
 
 int ctls_pending(ctls_session *session) { return p_SSL_pending(session->ssl); }
 

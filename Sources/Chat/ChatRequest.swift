@@ -18,8 +18,8 @@ public struct ChatRequest: Sendable {
     public let messageRanges: [Range<Int>]
     /// Where a message's role is `"developer"`: the value with its quotes.
     public let developerRoles: [Range<Int>]
-    /// Where in the body calls in the messages have `""` for arguments, each with its quotes.
-    public let emptyArguments: [Range<Int>]
+    /// What llama-server could not read in the messages, and what says the same there.
+    public let repairs: [MessageRepair]
     /// Whether any message has an image part.
     public let hasImages: Bool
     /// Whether any message has a sound part.
@@ -56,7 +56,7 @@ public struct ChatRequest: Sendable {
             : Dictionary(zip(names, names.indices), uniquingKeysWith: { _, later in later })
         messageRanges = scan.messages
         developerRoles = scan.developerRoles
-        emptyArguments = scan.emptyArguments
+        repairs = scan.repairs
         hasImages = scan.hasImages
         hasAudio = scan.hasAudio
         try checkFields()

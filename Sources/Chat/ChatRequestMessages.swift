@@ -12,10 +12,10 @@ struct MessageScan {
     /// in `param`.
     private(set) var messages: [Range<Int>] = []
     private(set) var developerRoles: [Range<Int>] = []
-    /// Where calls have `""` for arguments, in the order of the body.
-    private(set) var emptyArguments: [Range<Int>] = []
-    private(set) var hasImages = false
-    private(set) var hasAudio = false
+    /// What llama-server could not read, and what says the same there.
+    var repairs: [MessageRepair] = []
+    var hasImages = false
+    var hasAudio = false
 
     /// Walks `json`, a request's body, which is an object.
     ///
@@ -87,7 +87,7 @@ struct MessageScan {
         }
         var behind = walker
         messages.append(behind.skip())
-        var role: Range<Int>?
+        var turn = MessageTurn()
         // By name, so that a later duplicate takes an earlier one's fault away.
         var faults: [String: APIError] = [:]
         var hasRole = false
@@ -96,8 +96,9 @@ struct MessageScan {
             let fault: APIError?
             if name == "role" {
                 hasRole = true
-                fault = walkRole(&walker, &role)
+                fault = walkRole(&walker, &turn)
             } else {
+                turn.note(name, walker)
                 fault = attempt(&walker) { scan, walker throws(APIError) in
                     try scan.walkField(&walker, name)
                 }
@@ -106,7 +107,10 @@ struct MessageScan {
         }
         if !hasRole { faults["role"] = .missingField("messages[\(index)].role") }
         if let fault = Self.first(of: faults) { throw fault }
-        if let role { developerRoles.append(role) }
+        if turn.role?.name == "developer", let role = turn.role {
+            developerRoles.append(role.range)
+        }
+        repairs += turn.repairs(in: walker.source, at: messages[index].lowerBound)
     }
 
     /// The fault to tell of several: the same one each time.
@@ -115,13 +119,11 @@ struct MessageScan {
     }
 
     /// The role must be there; which words it may be is for the backend's templates.
-    private func walkRole(
-        _ walker: inout RequestWalker, _ developer: inout Range<Int>?
-    ) -> APIError? {
+    private func walkRole(_ walker: inout RequestWalker, _ turn: inout MessageTurn) -> APIError? {
         let kind = walker.peekKind()
         var text = walker
         let range = walker.skip()
-        developer = kind == .string && text.shortString() == "developer" ? range : nil
+        turn.role = kind == .string ? (text.shortString() ?? "", range) : nil
         if kind == .string { return nil }
         let path = "messages[\(messages.count - 1)].role"
         return kind == .null ? .missingField(path) : .invalidValue(path, "must be a string")
@@ -141,6 +143,8 @@ struct MessageScan {
         case ("content", _):
             throw .invalidValue(path(), "must be a string or an array of content parts")
         case ("tool_calls", .array): try walkToolCalls(&walker)
+        case ("name", .null), ("tool_call_id", .null), ("reasoning_content", .null):
+            repairs.append(.nullText(walker.skip()))
         case (_, .null): walker.skip()
         case ("tool_calls", _): throw .invalidValue(path(), "must be an array")
         case ("name", _), ("tool_call_id", _), ("refusal", _):
@@ -151,147 +155,5 @@ struct MessageScan {
             walker.skip()
         default: walker.skip()
         }
-    }
-}
-
-// Content parts and tool calls.
-extension MessageScan {
-    /// Content as an array of parts.
-    private mutating func walkParts(_ walker: inout RequestWalker) throws(APIError) {
-        let path = "messages[\(messages.count - 1)].content"
-        var index = 0
-        walker.enterArray()
-        while walker.nextElement() {
-            try walkPart(&walker, "\(path)[\(index)]")
-            index += 1
-        }
-    }
-
-    /// One part. Its members may stand in any order, so they are held to its type once all were
-    /// seen.
-    private mutating func walkPart(
-        _ walker: inout RequestWalker, _ path: String
-    ) throws(APIError) {
-        guard walker.peekKind() == .object else { throw .invalidValue(path, "must be an object") }
-        var type: String?
-        var typeKind = JSONKind.null
-        var kinds: [String: JSONKind] = [:]
-        var urlKind = JSONKind.null
-        walker.enterObject()
-        while let name = walker.nextMember() {
-            let kind = walker.peekKind()
-            kinds[name] = kind
-            switch (name, kind) {
-            case ("type", _):
-                typeKind = kind
-                type = walker.shortString()
-            case ("image_url", .object): urlKind = Self.walkURL(&walker)
-            default: walker.skip()
-            }
-        }
-        guard typeKind != .null else { throw .missingField("\(path).type") }
-        guard typeKind == .string else {
-            throw .invalidValue("\(path).type", "must be a string")
-        }
-        switch type {
-        case "text": try Self.require(kinds, "text", [.string], path)
-        case "refusal": try Self.require(kinds, "refusal", [.string], path)
-        case "input_audio":
-            try Self.require(kinds, "input_audio", [.object], path)
-            hasAudio = true
-        case "image_url":
-            try Self.require(kinds, "image_url", [.object, .string], path)
-            if kinds["image_url"] == .object, urlKind != .string {
-                let path = "\(path).image_url.url"
-                throw urlKind == .null
-                    ? .missingField(path) : .invalidValue(path, "must be a string")
-            }
-            hasImages = true
-        // Parts of other types are the backend's affair: there will be new ones.
-        default: break
-        }
-    }
-
-    /// The kind of the `url` in an image's object; null if there is none.
-    private static func walkURL(_ walker: inout RequestWalker) -> JSONKind {
-        var kind = JSONKind.null
-        walker.enterObject()
-        while let name = walker.nextMember() {
-            if name == "url" { kind = walker.peekKind() }
-            walker.skip()
-        }
-        return kind
-    }
-
-    /// Throws unless `name` was found and is of an allowed kind, the first of which the message
-    /// names.
-    private static func require(
-        _ found: [String: JSONKind], _ name: String, _ allowed: [JSONKind], _ path: String
-    ) throws(APIError) {
-        let kind = found[name] ?? .null
-        if allowed.contains(kind) { return }
-        guard kind != .null else { throw .missingField("\(path).\(name)") }
-        let what = allowed.first == .string ? "a string" : "an object"
-        throw .invalidValue("\(path).\(name)", "must be \(what)")
-    }
-
-    /// The calls of an assistant's turn.
-    private mutating func walkToolCalls(_ walker: inout RequestWalker) throws(APIError) {
-        let path = "messages[\(messages.count - 1)].tool_calls"
-        var index = 0
-        walker.enterArray()
-        while walker.nextElement() {
-            try walkToolCall(&walker, "\(path)[\(index)]")
-            index += 1
-        }
-    }
-
-    /// One call: an id, and a function by name with its arguments.
-    private mutating func walkToolCall(
-        _ walker: inout RequestWalker, _ path: String
-    ) throws(APIError) {
-        guard walker.peekKind() == .object else { throw .invalidValue(path, "must be an object") }
-        var function: [String: JSONKind]?
-        var arguments: Range<Int>?
-        var kinds: [String: JSONKind] = [:]
-        walker.enterObject()
-        while let name = walker.nextMember() {
-            let kind = walker.peekKind()
-            kinds[name] = kind
-            if name == "function", kind == .object {
-                (function, arguments) = Self.walkFunction(&walker)
-            } else {
-                walker.skip()
-            }
-        }
-        // A call of another kind (`custom`) is for upstreams that know it.
-        if kinds["function"] == nil, kinds["custom"] != nil { return }
-        try Self.require(kinds, "function", [.object], path)
-        if kinds["id"] != .null, kinds["id"] != nil {
-            try Self.require(kinds, "id", [.string], path)
-        }
-        try Self.require(function ?? [:], "name", [.string], "\(path).function")
-        // An object, too: llama-server takes one, and clients of Ollama send it.
-        guard let kind = function?["arguments"], kind != .null else { return }
-        try Self.require(function ?? [:], "arguments", [.string, .object], "\(path).function")
-        // Nothing but the quotes.
-        if kind == .string, let arguments, arguments.count == 2 {
-            emptyArguments.append(arguments)
-        }
-    }
-
-    /// The kinds of a function's members by name, and where its arguments stand.
-    private static func walkFunction(
-        _ walker: inout RequestWalker
-    ) -> ([String: JSONKind], arguments: Range<Int>?) {
-        var kinds: [String: JSONKind] = [:]
-        var arguments: Range<Int>?
-        walker.enterObject()
-        while let name = walker.nextMember() {
-            kinds[name] = walker.peekKind()
-            let range = walker.skip()
-            if name == "arguments" { arguments = range }
-        }
-        return (kinds, arguments)
     }
 }

@@ -20,7 +20,6 @@ public struct EmbeddingRequest: CheckedRequest {
         object = try RequestObject(reading: body, Self.fields)
         guard let value = object["input"] else { throw .missingField("input") }
         input = try RequestInput(value, "input")
-        try Self.refuseEmptyTexts(value)
         switch object["encoding_format"]?.string {
         case nil, "float": wantsBase64 = false
         case "base64": wantsBase64 = true
@@ -31,21 +30,21 @@ public struct EmbeddingRequest: CheckedRequest {
         }
     }
 
-    /// An empty text has no embedding: llama-server refuses it, Ollama leaves its vector out.
-    private static func refuseEmptyTexts(_ value: JSONText) throws(APIError) {
-        if value.kind == .string, value.contents.isEmpty {
-            throw .invalidValue("input", "must not be empty")
-        }
-        guard value.kind == .array else { return }
+    /// The path of the first text that is empty, if one is. Such a text has no embedding at Ollama,
+    /// which leaves its vector out; elsewhere it depends on the model.
+    public var emptyText: String? {
+        guard let value = object["input"] else { return nil }
+        if value.kind == .string { return value.contents.isEmpty ? "input" : nil }
+        guard case .texts = input else { return nil }
         var walker = RequestWalker(before: value)
         walker.enterArray()
         var index = 0
-        while walker.nextElement(), walker.peekKind() == .string {
-            guard walker.skip().count > 2 else {
-                throw .invalidValue("input[\(index)]", "must not be empty")
-            }
+        while walker.nextElement() {
+            // Nothing but the quotes.
+            if walker.skip().count == 2 { return "input[\(index)]" }
             index += 1
         }
+        return nil
     }
 
     /// The names of all fields whose types are checked.

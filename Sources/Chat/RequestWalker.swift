@@ -7,7 +7,7 @@ import JSON
 struct RequestWalker {
     // Methods take a copy of the reference: a span borrowed from `self` would bar the scanner from
     // moving.
-    private let source: [UInt8]
+    let source: [UInt8]
     private var scanner: JSONScanner
 
     /// Makes a walker that stands before `value`.
@@ -19,6 +19,23 @@ struct RequestWalker {
     init(in source: [UInt8], at offset: Int) {
         self.source = source
         scanner = JSONScanner(at: offset, depthLimit: .max)
+    }
+
+    /// Where it stands; after `peekKind`, at the first byte of the value that comes next.
+    var offset: Int { scanner.offset }
+
+    /// Whether the value at `range` is null, or a text of nothing but JSON's white space.
+    func isBlank(_ range: Range<Int>) -> Bool {
+        if source[range.lowerBound] == UInt8(ascii: "n") { return true }
+        guard source[range.lowerBound] == UInt8(ascii: "\"") else { return false }
+        var bytes = source[range].dropFirst().dropLast()
+        while let byte = bytes.popFirst() {
+            if byte == UInt8(ascii: " ") { continue }
+            guard byte == UInt8(ascii: "\\"), let escape = bytes.popFirst(),
+                [UInt8(ascii: "n"), UInt8(ascii: "t"), UInt8(ascii: "r")].contains(escape)
+            else { return false }
+        }
+        return true
     }
 
     /// The kind of the value that comes next.

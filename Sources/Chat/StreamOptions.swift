@@ -33,6 +33,8 @@ public struct StreamOptions: Sendable {
     /// into the usage chunk (wire notes of llama-server, section 2); a client that did not ask for
     /// that chunk gets them in the finish chunk, where llama-server itself would put them.
     public var isLlamaServer = false
+    /// The most tokens the answer may have, where the answer does not tell that this was its end.
+    public var tokenLimit: Int?
     /// The size in bytes above which an event is cut into several deltas. Readers on aiohttp refuse
     /// lines of 512 KiB, older ones of 128 KiB.
     public var eventSplit = Self.defaultEventSplit

@@ -180,7 +180,8 @@ enum Ranges {
 extension Timeout {
     var meaning: String {
         switch self {
-        case .connect: "For a connection to a backend to stand."
+        case .connect:
+            "For a connection to a backend to stand, all its addresses together; each has an even share."
         case .queue: "For a slot of a backend to become free."
         case .headGrace:
             "How long a failure can still become an HTTP status before a streamed answer begins."
@@ -189,7 +190,8 @@ extension Timeout {
         case .total: "From the sending of a request to the end of its answer."
         case .loadWait:
             "How long a model that is being loaded is waited for if no other backend has it."
-        case .requestHead: "For the head of a request to arrive."
+        case .requestHead:
+            "For the head of a request to arrive, and before it for the handshake of TLS."
         case .requestBody: "Between two parts of a request body."
         case .requestTotal: "For a whole request to arrive."
         case .idle: "How long a connection may rest between two requests."

@@ -5,7 +5,7 @@
 /// Limits without which Sluice could be held up for ever, or that are no limits but pauses, cannot
 /// be `off`.
 public struct Timeouts: Sendable, Equatable {
-    /// For a connection to a backend to stand.
+    /// For a connection to a backend to stand, all its addresses together; each has an even share.
     public var connect: Duration = .seconds(5)
     /// For a slot to become free.
     public var queue: Duration? = .seconds(600)

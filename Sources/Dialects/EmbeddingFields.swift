@@ -39,12 +39,13 @@ public func makeUpstreamRequest(
 
 extension ParameterRules {
     /// The rules for fields that say something about embeddings.
-    fileprivate var forEmbeddings: ParameterRules {
+    var forEmbeddings: ParameterRules {
         let names: Set = ["dimensions", "user", "keep_alive", "truncate", "options", "num_ctx"]
         var rules = self
         rules.defaults = defaults.filter { names.contains($0.name) }
         rules.sets = sets.filter { names.contains($0.name) }
         rules.caps = caps.filter { names.contains($0.name) }
+        rules.drops = drops.filter { names.contains($0) }
         return rules
     }
 }
@@ -54,6 +55,7 @@ private func writeOpenAIEmbedding(
     _ request: EmbeddingRequest, _ target: RequestTarget
 ) throws(APIError) -> UpstreamRequest {
     let parameters = RequestParameters(request, target)
+    try request.input.refuseMixed("input", for: target.kind)
     // llama-server passes over it, and a vector of another length is another answer.
     if target.kind == .llamaServer, let dimensions = parameters["dimensions"] {
         throw .unsupported(
@@ -74,4 +76,17 @@ private func writeOpenAIEmbedding(
     }
     return UpstreamRequest(
         path: "/v1/embeddings", body: splice.finish(), ignored: ignored.names)
+}
+
+extension RequestInput {
+    /// Why only llama-server gets inputs in its own forms.
+    static let whyNotMixed =
+        "can only be text, tokens, or lists of one of them here: other forms are llama-server's own"
+
+    /// Another server might take a form that it does not know for something else; and of a pool,
+    /// the llama-server is to get it.
+    func refuseMixed(_ name: String, for kind: UpstreamKind) throws(APIError) {
+        guard case .mixed = self, kind != .llamaServer else { return }
+        throw .unsupported(name, Self.whyNotMixed)
+    }
 }

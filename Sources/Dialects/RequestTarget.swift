@@ -55,6 +55,10 @@ public struct OllamaCapabilities: Sendable, Equatable {
     public var supportsTruncate = true
     /// The server knows `logprobs` (0.12.11 and later).
     public var supportsLogprobs = true
+    /// The server has `/v1/responses` (0.13.3 and later).
+    public var supportsResponses = true
+    /// The server has `/v1/messages` (0.14.0 and later).
+    public var supportsMessages = true
     /// The model's engine takes tools and logprobs in one stream. Models with only the GGUF's own
     /// chat template do not (wire notes: "jinja").
     public var takesLogprobsWithTools = false

@@ -100,7 +100,13 @@ private struct FailureClassifier {
 
     private var refused: String { "Backend '\(backend)' refused the request: \(report.message)" }
     private var failed: String { "Backend '\(backend)' failed: \(report.message)" }
-    private var failure: APIError { APIError(.upstreamFailed, failed) }
+    private var failure: APIError {
+        guard isSharedContextFull else { return APIError(.upstreamFailed, failed) }
+        return APIError(
+            .upstreamFailed,
+            failed + " Its requests share one context, and together they filled it: ask again, or "
+                + "start the server with a larger --ctx-size or a smaller --parallel.")
+    }
 
     /// A failure that keeps the backend's status.
     private func kept(_ message: String, _ type: ErrorType) -> APIError {
@@ -143,6 +149,13 @@ private struct FailureClassifier {
         report.type == "exceed_context_size_error" || report.code == "context_length_exceeded"
             || report.message.contains("exceeds the available context size")
             || status < 500 && report.message.contains("maximum context length")
+    }
+
+    /// llama-server's requests share one cache (`--kv-unified`); when it is full, all that run end
+    /// with these words, however short they are. That is no `context_length_exceeded`: a client
+    /// would cut its conversation, which fits and may go through when it is sent again.
+    private var isSharedContextFull: Bool {
+        report.message.hasPrefix("Context size has been exceeded")
     }
 
     /// llama-server's router says it with 400.

@@ -102,6 +102,9 @@ public struct TLSError: Error, Equatable, Sendable {
         }
     }
 
+    /// Whether the handshake is done.
+    var isEstablished: Bool { unsafe ctls_is_established(raw) != 0 }
+
     /// Whether bytes wait here that no event of the descriptor will tell of.
     var hasPending: Bool { unsafe ctls_pending(raw) > 0 }
 

@@ -92,6 +92,13 @@ public struct Deadlines: Sendable {
         phaseBegan = now
     }
 
+    /// A connection that had been idle proved stale, and a fresh one is being made. For the upstream
+    /// that is the same dispatch; only the connection has its time anew.
+    public mutating func connectsAgain(now: Int64) {
+        phase = .connecting
+        phaseBegan = now
+    }
+
     /// A data event came from the upstream.
     @inline(__always)
     public mutating func eventArrived(now: Int64) { lastEvent = now }

@@ -167,14 +167,17 @@ struct AccessPolicy: Sendable {
             Reply.HeaderLine("Vary", "Origin"),
             Reply.HeaderLine(
                 "Access-Control-Expose-Headers",
-                "x-request-id, x-sluice-backend, x-sluice-ignored, retry-after"),
+                "x-request-id, request-id, x-sluice-backend, x-sluice-ignored, retry-after, "
+                    + "x-should-retry"
+            ),
         ]
     }
 
     /// The answer to a preflight. The wildcard does not cover `Authorization` (Fetch standard), so
     /// names are named: those asked for, and those that clients of OpenAI's send.
     func preflight(asking names: String?, requestID: String) -> Reply {
-        var allowed = "Authorization, Content-Type, x-api-key, x-request-id, traceparent"
+        var allowed =
+            "Authorization, Content-Type, x-api-key, anthropic-version, x-request-id, traceparent"
         if let names, names.utf8.count <= 4096 { allowed += ", " + names }
         return Reply(
             status: 204,

@@ -10,6 +10,8 @@ struct AnswerForm {
         case chat
         case text(choicesPerPrompt: Int)
         case embeddings(EmbeddingOptions)
+        case door(DoorOptions)
+        case ollama(OllamaAnswer)
     }
 
     private let kind: Kind
@@ -43,17 +45,40 @@ struct AnswerForm {
         choiceCount = 1
     }
 
+    init(_ request: DoorRequest, model: String) {
+        kind = .door(DoorOptions(request, model: model))
+        wantsStream = request.isStream
+        includesUsage = false
+        choiceCount = 1
+    }
+
+    /// `answer` in Ollama's own form, as a stream or not.
+    init(_ answer: OllamaAnswer, wantsStream: Bool) {
+        kind = .ollama(answer)
+        self.wantsStream = wantsStream
+        includesUsage = true
+        choiceCount = 1
+    }
+
     /// What OpenAI's ids of such answers begin with.
     var idPrefix: String {
         switch kind {
         case .chat: "chatcmpl-"
-        case .text, .embeddings: "cmpl-"
+        case .text, .embeddings, .ollama: "cmpl-"
+        // The bare id of the request, which these protocols tell with an error.
+        case .door: ""
         }
     }
 
     /// What the upstream is told that it may answer with.
     func accept(_ dialect: UpstreamDialect) -> String {
-        if case .embeddings = kind { return "application/json" }
+        switch kind {
+        case .embeddings: return "application/json"
+        case .door(let options):
+            return options.door.hasEvents ? "text/event-stream" : "application/json"
+        case .ollama(let answer) where !answer.endpoint.hasStream: return "application/json"
+        case .chat, .text, .ollama: break
+        }
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
     }
 
@@ -72,6 +97,10 @@ struct AnswerForm {
         case .embeddings(let embedding):
             SessionDecoder(
                 other: EmbeddingDecoder(dialect, embedding, limitBytes: limits.completion))
+        case .door(let door):
+            SessionDecoder(other: makeDoorDecoder(door.completed(by: options), limits: limits))
+        case .ollama(let answer):
+            SessionDecoder(other: answer.makeDecoder(dialect, options, limits: limits))
         }
     }
 
@@ -81,7 +110,8 @@ struct AnswerForm {
         switch kind {
         case .chat: return CompletionAssembler(limitBytes: limitBytes)
         case .text: return TextCompletionAssembler(limitBytes: limitBytes)
-        case .embeddings: return EmbeddingAssembler()
+        case .embeddings, .door: return EmbeddingAssembler()
+        case .ollama(let answer): return answer.makeAssembler(limitBytes: limitBytes)
         }
     }
 }

@@ -160,10 +160,11 @@ final class ChatSession {
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
             candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
+        let source = candidate.upstream.source ?? exchange.body
         let body = candidate.upstream.body.map { part -> CallRequest.Piece in
             switch part {
             case .bytes(let bytes): .bytes(bytes)
-            case .client(let range): .part(exchange.body, range)
+            case .client(let range): .part(source, range)
             }
         }
         let head = upstreamHead(
@@ -172,8 +173,9 @@ final class ChatSession {
             identity: identity)
         call = Call(
             CallRequest(head: head, body: body),
-            to: backend.target, through: worker.pool,
-            headLimit: worker.configuration.limits.upstreamHead)
+            to: backend.target,
+            connectLimit: worker.configuration.timeouts(for: backend.settings).connect,
+            through: worker.pool, headLimit: worker.configuration.limits.upstreamHead)
         dispatched = worker.loop.now
         record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
         deadlines.settings = worker.deadlineSettings(for: backend.settings)
@@ -190,6 +192,7 @@ final class ChatSession {
         options.reasoning = worker.reasoningField
         options.thinkTags = candidate.thinkTags
         options.isLlamaServer = candidate.backend.kind == .llamaServer
+        options.tokenLimit = candidate.upstream.tokenLimit
         return options
     }
 
@@ -296,7 +299,7 @@ final class ChatSession {
         enter(.delivering)
         record.status = 200
         let fields =
-            Answers.jsonFields(identity.id) + worker.corsFields(for: exchange)
+            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
             + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
@@ -390,6 +393,11 @@ extension ChatSession: CallObserver {
         happened(.upstreamConnected)
     }
 
+    func callConnectsAgain(_ call: Call) {
+        deadlines.connectsAgain(now: worker.loop.now.nanoseconds)
+        armTimer()
+    }
+
     func call(_ call: Call, received head: ResponseHead) {
         if head.status != 200 { refusal = (head, []) }
         // What a 503 means for the backend is told by its body.
@@ -433,7 +441,8 @@ extension ChatSession: CallObserver {
         self.call = nil
         worker.loop.afterThisTurn { _ = call }
         guard let refusal else { return upstreamFinished() }
-        let error = worker.translate(refusal.head, refusal.body, candidate)
+        let error = worker.translate(
+            refusal.head, refusal.body, backend: candidate.backend.name)
         failure = error
         attemptFailure = AttemptFailure(status: refusal.head.status, error)
         happened(.answered(status: refusal.head.status, error))

@@ -17,7 +17,13 @@ enum ClientProtocol: Equatable {
 
     /// What is spoken at a path.
     init(path: String) {
-        self = .openAI
+        self =
+            switch Door(path: path) {
+            case .responses: .responses
+            case .messages, .countTokens: .messages
+            case .rerank, .tokenize, .detokenize: .openAI
+            case nil: path.utf8.starts(with: "/api/".utf8) ? .ollama : .openAI
+            }
     }
 
     /// How the chunks of a stream are wrapped.
@@ -33,13 +39,23 @@ enum ClientProtocol: Equatable {
         return [
             Reply.HeaderLine("Content-Type", type), Reply.HeaderLine("Cache-Control", "no-cache"),
             Reply.HeaderLine("X-Accel-Buffering", "no"),
-            Reply.HeaderLine("x-request-id", requestID),
-        ]
+        ] + idFields(requestID)
+    }
+
+    /// The head fields of a JSON document.
+    func documentFields(_ requestID: String) -> [Reply.HeaderLine] {
+        [Reply.HeaderLine("Content-Type", "application/json")] + idFields(requestID)
+    }
+
+    /// Anthropic's clients look for the id under its own name for it.
+    private func idFields(_ requestID: String) -> [Reply.HeaderLine] {
+        let field = Reply.HeaderLine("x-request-id", requestID)
+        return self == .messages ? [field, Reply.HeaderLine("request-id", requestID)] : [field]
     }
 
     /// An error as an answer.
     func reply(_ error: APIError, _ requestID: String) -> Reply {
-        var fields = Answers.jsonFields(requestID)
+        var fields = documentFields(requestID)
         if let seconds = error.retryAfterSeconds {
             fields.append(Reply.HeaderLine("Retry-After", "\(seconds)"))
         }

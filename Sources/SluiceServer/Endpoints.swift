@@ -12,6 +12,7 @@ enum Endpoint: Equatable {
     case chatCompletions
     case completions
     case embeddings
+    case door(Door)
     case models
     case model(String)
     case backends
@@ -20,6 +21,11 @@ enum Endpoint: Equatable {
     case about
     case metrics
     case page(PagePath)
+    case ollama(OllamaRequest.Endpoint)
+    case ollamaTags
+    case ollamaRunning
+    case ollamaShow
+    case ollamaVersion
 
     /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a
     /// trailing slash is not.
@@ -34,9 +40,21 @@ enum Endpoint: Equatable {
         case "/v1/embeddings", "/embeddings": self = .embeddings
         case "/v1/models", "/models": self = .models
         case "/v1/backends", "/backends": self = .backends
+        case "/api/chat": self = .ollama(.chat)
+        case "/api/generate": self = .ollama(.generate)
+        case "/api/embed": self = .ollama(.embed)
+        case "/api/embeddings": self = .ollama(.embeddings)
+        case "/api/tags": self = .ollamaTags
+        case "/api/ps": self = .ollamaRunning
+        case "/api/show": self = .ollamaShow
+        case "/api/version": self = .ollamaVersion
         default:
             if let page = PagePath(path: path) {
                 self = .page(page)
+                return
+            }
+            if let door = Door(path: path) {
+                self = .door(door)
                 return
             }
             for prefix in ["/v1/models/", "/models/"] where path.hasPrefix(prefix) {
@@ -61,9 +79,10 @@ enum Endpoint: Equatable {
     /// What it may be asked with; HEAD goes where GET does.
     var methods: [Method] {
         switch self {
-        case .chatCompletions, .completions, .embeddings: [.post]
+        case .chatCompletions, .completions, .embeddings, .door, .ollama, .ollamaShow: [.post]
         case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
         case .page(let path): path.methods
+        case .ollamaTags, .ollamaRunning, .ollamaVersion: [.get, .head]
         }
     }
 }
@@ -124,7 +143,7 @@ extension Worker {
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
         // What is posted goes to a model: that is what the limits of keys are for.
-        guard endpoint.methods.contains(.post), !endpoint.isPage else {
+        guard endpoint.methods.contains(.post), endpoint != .ollamaShow, !endpoint.isPage else {
             return answer(incoming, at: endpoint)
         }
         withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
@@ -140,6 +159,12 @@ extension Worker {
         case .chatCompletions: chat(incoming)
         case .completions: complete(incoming)
         case .embeddings: embed(incoming)
+        case .door(let door): relay(incoming, through: door)
+        case .ollama(let endpoint): relayOllama(incoming, endpoint)
+        case .ollamaTags: respondWithTags(incoming)
+        case .ollamaRunning: respondWithRunning(incoming)
+        case .ollamaShow: respondWithShow(incoming)
+        case .ollamaVersion: respondWithOllamaVersion(incoming)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .metrics: respondWithMetrics(incoming)

@@ -49,7 +49,8 @@ final class Fetch: CallObserver {
         within limit: Duration, completion: @escaping (FetchResult) -> Void
     ) {
         self.completion = completion
-        call = Call(request, to: target, through: pool, headLimit: 64 << 10)
+        call = Call(
+            request, to: target, connectLimit: limit, through: pool, headLimit: 64 << 10)
         deadline = Timer(on: pool.loop) { [unowned self] in
             finish(
                 .failed(
@@ -66,6 +67,8 @@ final class Fetch: CallObserver {
     }
 
     func callConnected(_ call: Call) { wasConnected = true }
+
+    func callConnectsAgain(_ call: Call) { wasConnected = false }
 
     func call(_ call: Call, received head: ResponseHead) { self.head = head }
 

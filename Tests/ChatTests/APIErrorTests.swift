@@ -69,6 +69,16 @@ import Testing
         #expect(APIError(.connectTimeout, "").shouldRetry == nil)
     }
 
+    /// Above 60 s openai-node passes over `Retry-After`, above 120 s openai-python gives up; and
+    /// `x-should-retry` overrides what they would do by the status.
+    @Test(arguments: ErrorCode.allCases)
+    func retryHeadersAreSuchThatOfficialClientsFollowThem(_ code: ErrorCode) {
+        let error = APIError(code, "")
+        if let seconds = error.retryAfterSeconds { #expect(1...60 ~= seconds) }
+        let isLongWork = [.firstTokenTimeout, .tokenTimeout, .totalTimeout].contains(code)
+        #expect(error.shouldRetry == (isLongWork ? false : nil))
+    }
+
     @Test func theBodyHasOpenAIsShape() {
         #expect(
             body(APIError(.upstreamClosed, "a \"b\"\n\u{2028}"))

@@ -17,6 +17,10 @@ private func refusal(_ body: String) -> APIError? {
         (#""a""#, RequestInput.text), (#""""#, .text), (#"["a"]"#, .texts(1)),
         (#"["a", "b"]"#, .texts(2)), ("[1, 2]", .tokens), ("[0]", .tokens),
         ("[[1],[2,3]]", .tokenLists(2)),
+        // llama-server's own: one list with a token in it is one prompt.
+        (#"["a",5]"#, .mixed(1)), (#"[5,"a","b"]"#, .mixed(1)), (#"["a",[5]]"#, .mixed(2)),
+        (#"[[5,"a"],[5],[6]]"#, .mixed(3)), (#"{"prompt_string":"a"}"#, .mixed(1)),
+        (#"["a",{"prompt_string":"a"},[1,"b"]]"#, .mixed(3)), ("[{}]", .mixed(1)),
     ])
     func promptsAreTold(_ prompt: String, _ input: RequestInput) throws {
         let body = Array(#"{"prompt":\#(prompt),"n":3}"#.utf8)
@@ -27,16 +31,17 @@ private func refusal(_ body: String) -> APIError? {
 
     @Test(arguments: [
         ("{}", ErrorCode.missingField, "prompt"), (#"{"prompt":null}"#, .missingField, "prompt"),
-        (#"{"prompt":5}"#, .invalidValue, "prompt"), (#"{"prompt":{}}"#, .invalidValue, "prompt"),
-        (#"{"prompt":[]}"#, .invalidValue, "prompt"),
-        (#"{"prompt":["a",5]}"#, .invalidValue, "prompt[1]"),
-        (#"{"prompt":[5,"a"]}"#, .invalidValue, "prompt[1]"),
+        (#"{"prompt":5}"#, .invalidValue, "prompt"), (#"{"prompt":[]}"#, .invalidValue, "prompt"),
+        (#"{"prompt":["a",5,[6]]}"#, .invalidValue, "prompt"),
+        (#"{"prompt":[5,{}]}"#, .invalidValue, "prompt"),
+        (#"{"prompt":["a",-5]}"#, .invalidValue, "prompt[1]"),
         (#"{"prompt":[null]}"#, .invalidValue, "prompt[0]"),
         (#"{"prompt":[true]}"#, .invalidValue, "prompt[0]"),
         (#"{"prompt":[1,2.5]}"#, .invalidValue, "prompt[1]"),
         (#"{"prompt":[-1]}"#, .invalidValue, "prompt[0]"),
         (#"{"prompt":[[1],[]]}"#, .invalidValue, "prompt[1]"),
-        (#"{"prompt":[[1],[2,"a"]]}"#, .invalidValue, "prompt[1][1]"),
+        (#"{"prompt":[[1],[2,null]]}"#, .invalidValue, "prompt[1][1]"),
+        (#"{"prompt":[["a"],[[2]]]}"#, .invalidValue, "prompt[1][0]"),
         (#"{"prompt":"a","best_of":1,"n":2}"#, .invalidValue, "best_of"),
         (#"{"prompt":"a","logprobs":-1}"#, .invalidValue, "logprobs"),
         (
@@ -114,6 +119,7 @@ private func refusal(_ body: String) -> APIError? {
         (#"{"input":["a","b"],"encoding_format":"base64"}"#, .texts(2), true),
         (#"{"input":[1],"encoding_format":"float"}"#, .tokens, false),
         (#"{"input":[[1],[2]],"encoding_format":null}"#, .tokenLists(2), false),
+        (#"{"input":["a",{"content":[]}]}"#, .mixed(2), false),
     ])
     func requestsAreRead(_ body: String, _ input: RequestInput, _ base64: Bool) throws {
         let request = try EmbeddingRequest(reading: Array(body.utf8))
@@ -122,11 +128,18 @@ private func refusal(_ body: String) -> APIError? {
     }
 
     @Test(arguments: [
+        (#""""#, "input"), (#"["a",""]"#, "input[1]"), (#""a""#, nil), (#"["a"," "]"#, nil),
+        (#"["",1]"#, nil), ("[[1]]", nil),
+    ])
+    func emptyTextsAreFound(_ input: String, _ path: String?) throws {
+        let request = try EmbeddingRequest(reading: Array(#"{"input":\#(input)}"#.utf8))
+        #expect(request.emptyText == path)
+    }
+
+    @Test(arguments: [
         ("{}", ErrorCode.missingField, "input"), (#"{"input":null}"#, .missingField, "input"),
-        (#"{"input":""}"#, .invalidValue, "input"), (#"{"input":[]}"#, .invalidValue, "input"),
-        (#"{"input":["a",""]}"#, .invalidValue, "input[1]"),
-        (#"{"input":["a",1]}"#, .invalidValue, "input[1]"),
-        (#"{"input":{"a":1}}"#, .invalidValue, "input"),
+        (#"{"input":[]}"#, .invalidValue, "input"), (#"{"input":true}"#, .invalidValue, "input"),
+        (#"{"input":["a",true]}"#, .invalidValue, "input[1]"),
         (#"{"input":"a","encoding_format":"hex"}"#, .invalidValue, "encoding_format"),
         (#"{"input":"a","encoding_format":1}"#, .invalidValue, "encoding_format"),
         (#"{"input":"a","dimensions":0}"#, .invalidValue, "dimensions"),

@@ -66,6 +66,29 @@ import Testing
         #expect(refusal(#"{"input":\#(input)}"#, for: requestTarget(.llamaServer)) == nil)
     }
 
+    /// Inputs in llama-server's own forms (its tests/unit/test_embedding.py).
+    @Test(arguments: [
+        #"[12, 34, "string", 56]"#, #"["string1", [12, 34]]"#, #"[[12], [12, "string"]]"#,
+        #"{"prompt_string": "string"}"#, #"{"prompt_string":"a","multimodal_data":["aGk="]}"#,
+        #"["a", {"content": [{"type": "text", "text": "b"}]}]"#,
+    ])
+    func llamaServersOwnFormsAreForItAlone(_ input: String) throws {
+        let body = #"{"model":"m","input":\#(input)}"#
+        #expect(try written(body, for: requestTarget(.llamaServer)).text == body)
+        for kind in [UpstreamKind.openAI, .ollama] {
+            let fault = refusal(body, for: requestTarget(kind))
+            #expect(fault?.code == .unsupportedParameter && fault?.param == "input")
+            #expect(fault?.message.contains("llama-server") == true)
+        }
+    }
+
+    @Test func anEmptyTextIsRefusedWhereItsVectorWouldBeLeftOut() throws {
+        let body = #"{"model":"m","input":["a",""]}"#
+        let fault = refusal(body, for: requestTarget(.ollama))
+        #expect(fault?.code == .invalidValue && fault?.param == "input[1]")
+        #expect(try written(body, for: requestTarget(.llamaServer)).text == body)
+    }
+
     @Test func onlyRulesForEmbeddingsApply() throws {
         var target = requestTarget(.openAI)
         target.rules.defaults = [

@@ -93,30 +93,46 @@ private func brokenPromise(ofAssembly run: StreamRun, _ options: StreamOptions) 
     return nil
 }
 
-/// The promise that `body`, as a client's request, breaks: it is refused with a 4xx, or written
-/// as JSON for every kind of backend, the same each time.
+/// The promise that `body`, as a client's chat, completion or embedding, breaks: it is refused with
+/// a 4xx, or written as JSON for every kind of backend.
 func brokenPromise(ofRequest body: [UInt8]) -> String? {
-    let request: ChatRequest
-    do { request = try ChatRequest(reading: body) } catch {
+    brokenPromise(body, isStream: true) { (body) throws(APIError) in
+        try ChatRequest(reading: body)
+    } write: { (request, target) throws(APIError) in
+        try makeUpstreamRequest(request, for: target)
+    }
+        ?? brokenPromise(body, isStream: true) { (body) throws(APIError) in
+            try TextCompletionRequest(reading: body)
+        } write: { (request, target) throws(APIError) in
+            try makeUpstreamRequest(request, for: target)
+        }
+        ?? brokenPromise(body, isStream: false) { (body) throws(APIError) in
+            try EmbeddingRequest(reading: body)
+        } write: { (request, target) throws(APIError) in
+            try makeUpstreamRequest(request, for: target)
+        }
+}
+
+private func brokenPromise<Request: CheckedRequest>(
+    _ body: [UInt8], isStream: Bool, read: ([UInt8]) throws(APIError) -> Request,
+    write: (Request, RequestTarget) throws(APIError) -> UpstreamRequest
+) -> String? {
+    let request: Request
+    do { request = try read(body) } catch {
         return (400..<500).contains(error.status) ? nil : "a refusal that is no 4xx"
     }
+    let messages = request["messages"]?.elements.count
     for kind in UpstreamKind.allCases {
-        var target = RequestTarget(kind: kind, upstreamModel: "m\"\u{2028}", clientModel: "c")
-        target.ollama.isKnown = body.count % 2 == 0
-        target.ollama.thinking = body.count % 4 < 2
-        target.ollama.tools = true
-        if let cap = try? JSONText(Array("8".utf8)), body.count % 3 == 0 {
-            target.rules.caps = [.init("max_tokens", cap)]
-            target.rules.drops = ["user"]
-        }
         do {
-            let written = try makeUpstreamRequest(request, for: target)
+            let written = try write(request, fuzzTarget(kind, body.count))
             let bytes = written.bytes(client: body)
             guard bytes.count == written.contentLength else { return "a wrong length" }
             guard let json = JSONValue(bytes) else { return "written, but no JSON" }
             guard Set(json.keys).count == json.keys.count else { return "a name twice" }
-            guard json["stream"] == .bool(true), json["model"]?.string == "m\"\u{2028}" else {
-                return "no stream, or another model"
+            guard json["model"]?.string == "m\"\u{2028}" else { return "another model" }
+            guard !isStream || json["stream"] == .bool(true) else { return "no stream" }
+            guard !(request is ChatRequest) || json["messages"]?.elements.count == messages else {
+                return "more messages, or less"
             }
             let isPlain = written.ignored.allSatisfy { $0.utf8.allSatisfy { 0x21...0x7E ~= $0 } }
             guard isPlain else { return "a name that cannot stand in a header" }
@@ -125,6 +141,19 @@ func brokenPromise(ofRequest body: [UInt8]) -> String? {
         }
     }
     return nil
+}
+
+/// A target of `kind`, with rules and abilities that vary.
+private func fuzzTarget(_ kind: UpstreamKind, _ variant: Int) -> RequestTarget {
+    var target = RequestTarget(kind: kind, upstreamModel: "m\"\u{2028}", clientModel: "c")
+    target.ollama.isKnown = variant % 2 == 0
+    target.ollama.thinking = variant % 4 < 2
+    target.ollama.tools = true
+    if let cap = try? JSONText(Array("8".utf8)), variant % 3 == 0 {
+        target.rules.caps = [.init("max_tokens", cap)]
+        target.rules.drops = ["user"]
+    }
+    return target
 }
 
 /// The promise that the assembler breaks for `bytes`, taken for lines of chunks: it refuses them,
@@ -136,4 +165,72 @@ func brokenPromise(ofLines bytes: [UInt8]) -> String? {
     let completion = assembler.completion()
     guard (try? JSONText(completion)) != nil else { return "a completion that is no JSON" }
     return completion.count <= 4096 + bytes.count ? nil : "a completion out of nothing"
+}
+
+/// The promise that `bytes`, as the body of a backend's answer, make the façade of Ollama's API
+/// break; `nil` if they make none.
+func brokenPromise(
+    ofFacade bytes: [UInt8], _ dialect: UpstreamDialect, cuts: [[[UInt8]]]
+) -> String? {
+    let endpoint: OllamaRequest.Endpoint = bytes.count % 2 == 0 ? .chat : .generate
+    guard let request = try? OllamaRequest(reading: Array("{}".utf8), endpoint) else {
+        return "no request"
+    }
+    let answer = OllamaAnswer(request, model: "m\"\u{2028}") { 1_795_177_966_180_792_355 }
+    func run(_ pieces: [[UInt8]]) -> ([UInt8], DialectError?) {
+        var decoder = answer.makeDecoder(
+            dialect, StreamOptions(id: "", created: 0, model: ""), limits: (16_384, 16_384))
+        var sink = ChunkSink(framing: .lines, headroom: 0)
+        do {
+            for piece in pieces { try decoder.feed(piece.span, into: &sink) }
+            try decoder.finish(into: &sink)
+        } catch { return (sink.bytes, error) }
+        return (sink.bytes, nil)
+    }
+    let (lines, error) = run([bytes])
+    for pieces in cuts where run(pieces) != (lines, error) { return "a cut changes the lines" }
+    let records = lines.split(separator: 0x0A).map { JSONValue($0) }
+    guard records.allSatisfy({ $0?.keys.isEmpty == false }) else {
+        return "a line that is no object"
+    }
+    let ends = records.map { $0?["done"] == .bool(true) }
+    guard ends.dropLast().allSatisfy({ !$0 }), ends.last ?? false == (error == nil) else {
+        return "an end that is none, or no end"
+    }
+    var assembler = answer.makeAssembler(limitBytes: 1 << 20)
+    do { try assembler.take(lines: lines.span) } catch { return "cannot assemble: \(error)" }
+    return JSONValue(assembler.completion()) == nil ? "an answer that is no JSON" : nil
+}
+
+/// The promise that `body`, as a request of Ollama's API, breaks: it is refused with a 4xx, or
+/// written as JSON for every kind of backend, with a model and a stream.
+func brokenPromise(ofOllamaRequest body: [UInt8]) -> String? {
+    for endpoint in OllamaRequest.Endpoint.allCases {
+        let request: OllamaRequest
+        do { request = try OllamaRequest(reading: body, endpoint) } catch {
+            guard (400..<500).contains(error.status) else { return "a refusal that is no 4xx" }
+            continue
+        }
+        var translation = FacadeTranslation(request)
+        for kind in UpstreamKind.allCases {
+            var target = RequestTarget(kind: kind, upstreamModel: "m\"\u{2028}", clientModel: "c")
+            if let cap = try? JSONText(Array("8".utf8)), body.count % 3 == 0 {
+                target.rules.caps = [.init("max_tokens", cap)]
+            }
+            do {
+                let written = try translation.makeUpstreamRequest(for: target)
+                let bytes = written.bytes(client: body)
+                guard bytes.count == written.contentLength else { return "a wrong length" }
+                guard let json = JSONValue(bytes) else { return "written, but no JSON" }
+                guard Set(json.keys).count == json.keys.count else { return "a name twice" }
+                guard json["model"]?.string == "m\"\u{2028}" else { return "another model" }
+                guard !endpoint.hasStream || json["stream"] == .bool(true) else {
+                    return "no stream"
+                }
+            } catch {
+                guard (400..<500).contains(error.status) else { return "a refusal that is no 4xx" }
+            }
+        }
+    }
+    return nil
 }

@@ -1,5 +1,6 @@
 // What fuzzing has found worth keeping, again and again.
 
+import Chat
 import Dialects
 import TestSupport
 import Testing
@@ -31,9 +32,26 @@ import Testing
         }
     }
 
+    @Test(arguments: [("openai", UpstreamDialect.openAI), ("ollama", .ollama)])
+    func theFacadeKeepsItsPromises(_ target: String, _ dialect: UpstreamDialect) throws {
+        for input in try inputs(target) {
+            let broken = brokenPromise(ofFacade: input.bytes, dialect, cuts: cuts(input.bytes))
+            #expect(broken == nil, "\(target)/\(input.name)")
+        }
+    }
+
     @Test func requestsKeepTheirPromises() throws {
         for input in try inputs("chat") {
             #expect(brokenPromise(ofRequest: input.bytes) == nil, "chat/\(input.name)")
+            #expect(brokenPromise(ofOllamaRequest: input.bytes) == nil, "chat/\(input.name)")
+        }
+    }
+
+    @Test(arguments: Door.allCases) func doorsKeepTheirPromises(_ door: Door) throws {
+        for input in try inputs("door") {
+            let answer = brokenPromise(ofAnswer: input.bytes, at: door, cuts: cuts(input.bytes))
+            #expect(answer == nil, "door/\(input.name)")
+            #expect(brokenPromise(ofRequest: input.bytes, at: door) == nil, "door/\(input.name)")
         }
     }
 

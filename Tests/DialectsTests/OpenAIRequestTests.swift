@@ -90,8 +90,8 @@ import Testing
     @Test func emptyArgumentsBecomeAnEmptyObjectForLlamaServer() throws {
         func messages(_ role: String, _ arguments: String) -> String {
             #"{"role":"\#(role)","content":"x"},{"role":"assistant","tool_calls":["#
-                + #"{"id":"a","function":{"arguments": \#(arguments) ,"name":"f"}},"#
-                + #"{"id":"b","function":{"name":"f","arguments":"{}"}}]},"#
+                + #"{"id":"a","type":"function","function":{"arguments": \#(arguments) ,"name":"f"}},"#
+                + #"{"id":"b","type":"function","function":{"name":"f","arguments":"{}"}}]},"#
                 + #"{"role":"\#(role)","content":"\"arguments\":\"\""}"#
         }
         let body = chatBody(messages: messages("developer", #""""#))

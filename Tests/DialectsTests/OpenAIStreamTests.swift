@@ -170,6 +170,23 @@ import Testing
         #expect(schema.choices.first?.content == "a")
     }
 
+    /// Of the event, or of the choice; behind a token like it, on the quick way too.
+    @Test(arguments: [
+        (
+            #""system_fingerprint":"b0","#,
+            #""system_fingerprint":"x","a":1,"system_fingerprint":"b0","#, #""a":1,"#
+        ),
+        (#""index":0,"#, #""index":0,"b":1,"b":2,"#, #""b":2,"#),
+    ])
+    func ofAMemberThatComesTwiceOnlyTheLastLeaves(_ at: String, _ twice: String, _ left: String) {
+        let token = Self.event(#"{"content":"a"}"#).replacing(at, with: twice)
+        let chunks = decode(events: [Self.role, token, token, Self.stop]).events.dropFirst()
+        for chunk in chunks.prefix(2) {
+            #expect(!chunk.contains(#":"x""#) && !chunk.contains(#""b":1"#))
+            #expect(chunk.contains(left))
+        }
+    }
+
     @Test func idAndCreatedStayThoseOfTheFirstEvent() {
         let later = Self.event(#"{"content":"a"}"#)
             .replacing("1795176265", with: "1795176299").replacing(

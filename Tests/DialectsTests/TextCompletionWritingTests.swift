@@ -99,6 +99,16 @@ private func fault(
             fault(#""echo":false,"suffix":"","n":2"#, for: requestTarget(.llamaServer)) == nil)
     }
 
+    @Test func llamaServersOwnFormsOfAPromptAreForItAlone() throws {
+        for prompt in [#"["a", 1]"#, #"["a",[1]]"#, #"{"prompt_string":"a"}"#] {
+            #expect(
+                try sent("", prompt: prompt, for: requestTarget(.llamaServer)).text
+                    .contains(#""prompt":\#(prompt)"#))
+            let error = fault("", prompt: prompt, for: requestTarget(.openAI))
+            #expect(error?.code == .unsupportedParameter && error?.param == "prompt")
+        }
+    }
+
     @Test func whatIsPassedOverIsNamed() throws {
         let result = try sent(#""best_of":3,"user":"u","n":1"#, for: requestTarget(.llamaServer))
         #expect(result.request.ignored == ["best_of", "user"])
@@ -176,6 +186,7 @@ private func fault(
         for (fields, prompt, param) in [
             (#""n":2"#, #""hi""#, "n"), (#""echo":true"#, #""hi""#, "echo"),
             ("", #"["a","b"]"#, "prompt"), ("", "[1,2]", "prompt"), ("", "[[1]]", "prompt"),
+            ("", #"["a",1]"#, "prompt"), ("", #"{"prompt_string":"a"}"#, "prompt"),
         ] {
             let error = fault(fields, prompt: prompt, for: requestTarget(.ollama))
             #expect(error?.code == .unsupportedParameter, "\(fields) \(prompt)")

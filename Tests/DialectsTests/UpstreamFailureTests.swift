@@ -106,6 +106,21 @@ import TestSupport
         try expect(apiError(for: failure(in: answer), backend: "gpu"), row)
     }
 
+    /// The cache that llama-server's requests share was full (recorded with two at once): the
+    /// prompt fits, so nobody is to cut it.
+    @Test(arguments: [1, 2])
+    func aFullSharedContextIsNotThePromptsFault(_ number: Int) throws {
+        let answer = try fixture("llama-server/errors/midstream-nonstream-\(number).response.http")
+        let error = apiError(for: try failure(in: answer), backend: "gpu")
+        #expect(error.code == .upstreamFailed && error.status == 502)
+        #expect(error.message.contains("Context size has been exceeded."))
+        #expect(error.message.contains("--ctx-size"))
+        // Cline, Roo and Continue look for these words before they shorten a conversation.
+        for words in ["context length", "context window", "context limit", "maximum context"] {
+            #expect(!error.message.lowercased().contains(words))
+        }
+    }
+
     /// Sentences of llama-server's sources that it says with 500, about the request.
     @Test(arguments: [
         "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101] parse error",

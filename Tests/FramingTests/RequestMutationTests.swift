@@ -1,7 +1,6 @@
 // Mutated requests against a second, naive reader.
 
 import Framing
-import HTTPTypes
 import TestSupport
 import Testing
 
@@ -62,7 +61,7 @@ import Testing
                     Issue.record("cuts matter: \(pieces.map(readable).joined(separator: " | "))")
                     return
                 }
-                guard let fault = Self.fault(of: whole, in: bytes) else {
+                guard let fault = faultOfSecondReading(of: whole, in: bytes) else {
                     accepted += whole.requests.count
                     continue
                 }
@@ -73,40 +72,4 @@ import Testing
         // Mutations that are all refused would test nothing.
         #expect(accepted > 30)
     }
-
-    /// Lays what was let through beside what a plain parser reads from the same bytes.
-    private static func fault(of run: RequestRun, in bytes: [UInt8]) -> String? {
-        var rest = bytes[...]
-        for request in run.requests {
-            guard let raw = PlainHead(&rest) else { return "no head in the bytes" }
-            let head = request.head
-            guard raw.method == head.method.rawValue, raw.target == head.target else {
-                return "method or target differ"
-            }
-            var canonical = head.canonical[...]
-            guard let again = PlainHead(&canonical), canonical.isEmpty else {
-                return "the canonical head is not one head"
-            }
-            guard again.version == "HTTP/1.1", again.target == raw.target,
-                again.method == raw.method, again.fields == raw.expectedFields(in: head)
-            else { return "the canonical head says something else" }
-            if raw.isAmbiguous { return "two readers may disagree about the body" }
-            guard request.isComplete else { return nil }
-            // HTTP/1.0 may lack a host, and `Upgrade` is dropped without the `Connection` that
-            // names it.
-            let names = again.fields.map { $0.name.lowercased() }
-            if names.contains("host"), !names.contains("upgrade") {
-                let parsed = RequestRun([head.canonical], limits: canonicalLimits)
-                guard parsed.requests.map(\.head.canonical) == [head.canonical] else {
-                    return "the canonical head is not stable"
-                }
-            }
-            guard raw.skipBody(of: request, in: &rest) else { return "the body differs" }
-        }
-        return nil
-    }
-
-    /// A canonical head may be a little longer than the head it was made from.
-    private static let canonicalLimits = RequestLimits(
-        requestLine: 100, head: 500, headFields: 11, body: 0)
 }

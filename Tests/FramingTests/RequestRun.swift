@@ -3,7 +3,6 @@
 
 import Framing
 import HTTPTypes
-import TestSupport
 
 /// What a parser made of a connection's bytes.
 struct RequestRun: Equatable {

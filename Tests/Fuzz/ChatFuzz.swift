@@ -1,4 +1,4 @@
-// Chat requests of clients: refused with a 4xx, or written as JSON for every kind of backend.
+// Chats, completions, embeddings as clients ask for them: a 4xx, or JSON for every kind of backend.
 // needs: Tests/DialectsTests/FuzzChecks.swift
 // needs: Tests/TestSupport/ChunkSchema.swift Tests/TestSupport/JSONValue.swift
 

@@ -1,6 +1,6 @@
-// Streams of Ollama: one valid stream for the client, however the bytes are cut. needs:
-// Tests/DialectsTests/FuzzChecks.swift Tests/TestSupport/ChunkSchema.swift
-// Tests/TestSupport/JSONValue.swift
+// Streams of Ollama: one valid stream for the client, however the bytes are cut.
+// needs: Tests/DialectsTests/FuzzChecks.swift
+// needs: Tests/TestSupport/ChunkSchema.swift Tests/TestSupport/JSONValue.swift
 
 import Dialects
 

@@ -3,10 +3,13 @@ descriptors for."""
 import asyncio
 import contextlib
 import glob
+import http.server
 import json
 import os
 import re
+import resource
 import socket
+import threading
 import time
 
 from deadlines import Wire, mock
@@ -187,3 +190,64 @@ def few_descriptors(stage):
     served = time.monotonic() - begin
     wait_until(lambda: fetch(url, "GET", "/health").status == 200 and process.descriptors() < 30, 5)
     return f"{used * 1000:.0f} ms of processor time in 2 s; {len(clients)} clients served in {served:.1f} s afterwards"
+
+
+class Forgetful(http.server.BaseHTTPRequestHandler):
+    """A server that closes after every answer (HTTP/1.0), so that each request wants a connection, and a descriptor."""
+
+    def do_GET(self):
+        self.answer("application/json", b'{"object":"list","data":[{"id":"m","object":"model"}]}')
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        choices = [{"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}], [
+            {"index": 0, "delta": {}, "finish_reason": "stop"}]
+        events = [json.dumps({**chunk, "choices": part}) for part in choices] + ["[DONE]"]
+        self.answer("text/event-stream", "".join(f"data: {event}\n\n" for event in events).encode())
+
+    def answer(self, kind, body):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def no_more_descriptors(process):
+    """The kernel gives the process no further descriptor; those it has it keeps."""
+    before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
+
+
+@case("no descriptor for the upstream: a clear error at once, the backend stays up, and the next request goes through")
+def no_descriptor_upstream(stage):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        upstream = f"http://127.0.0.1:{server.server_address[1]}"
+        process, url = stage.sluice_with(
+            f'listen: 127.0.0.1:0\nbackends: [{{name: far, kind: openai, url: "{upstream}"}}]\n', name="sluice-none-left")
+        wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 10)
+        wires = [Wire(url) for _ in range(3)]
+        for wire in wires:
+            asks_for_health(wire.socket)
+            wire.read_until(b'"ok"}')
+        with no_more_descriptors(process):
+            for wire, streams in zip(wires, (True, False, True)):
+                wire.received = b""
+                wire.ask(chat("m", "hi", stream=streams))
+                expect(wire.read_until(b"}}") - wire.sent < 1, "it took long to say so")
+                expect(b" 503 " in wire.received and b'"overloaded"' in wire.received, f"{wire.received[:400]}")
+        for wire, streams in zip(wires, (True, False, True)):
+            wire.received = b""
+            wire.ask(chat("m", "hi", stream=streams))
+            wire.read_until(b"[DONE]" if streams else b"}}")
+            expect(b" 200 " in wire.received and b"Hel" in wire.received, f"{wire.received[:400]}")
+        server.shutdown()

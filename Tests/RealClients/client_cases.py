@@ -45,7 +45,8 @@ def curl_old(stage, backend):
 
 @case("the head of a stream")
 def stream_head(stage):
-    answer = fetch(stage.main()[1], "POST", PATH, chat("tiny-llama", "Hello", stream=True, max_tokens=4))
+    answer = fetch(stage.main()[1], "POST", PATH, chat("tiny-llama", "Hello", stream=True, max_tokens=4),
+                   headers={"Accept-Encoding": "gzip, deflate, br"})
     wanted = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no",
               "transfer-encoding": "chunked"}
     for name, value in wanted.items():

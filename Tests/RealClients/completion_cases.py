@@ -153,12 +153,15 @@ def several_embeddings(stage):
 @case("embeddings: errors are the client's where they are the client's")
 def embedding_errors(stage):
     url, _ = embedder(stage)
-    for more, param in (({"input": ""}, "input"), ({"input": ["a", ""]}, "input[1]"), ({"dimensions": 4}, "dimensions"),
-                        ({"encoding_format": "hex"}, "encoding_format")):
-        answer = fetch(url, "POST", "/v1/embeddings", {"model": "tiny-vectors", "input": "a", **more})
+    vectors, embed = (backend.model for backend in EMBEDDERS)
+    for model, more, param in ((embed, {"input": ""}, "input"), (embed, {"input": ["a", ""]}, "input[1]"),
+                               (vectors, {"input": []}, "input"), (vectors, {"dimensions": 4}, "dimensions"),
+                               (vectors, {"encoding_format": "hex"}, "encoding_format")):
+        answer = fetch(url, "POST", "/v1/embeddings", {"model": model, "input": "a", **more})
         expect_error(answer, 400, ("invalid_value", "unsupported_parameter"), param)
-    answer = fetch(url, "POST", "/v1/embeddings", {"model": "tiny-vectors", "input": "x1 " * 600})
-    expect_error(answer, 400, "upstream_failed")
+    for text in ("x1 " * 600, ""):  # too long; and nothing at all, which is for the model to say
+        answer = fetch(url, "POST", "/v1/embeddings", {"model": vectors, "input": text})
+        expect_error(answer, 400, "upstream_failed")
     with contextlib.suppress(openai.NotFoundError):
         client(url).embeddings.create(model="nobody", input="a")
         expect(False, "an unknown model was no error")

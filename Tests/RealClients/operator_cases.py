@@ -385,6 +385,38 @@ def state_file_again(stage):
     expect(process.stop() == 0, "exit code")
 
 
+@case("a disk that hangs under the state file holds up no stream, and is written to when it is back")
+def hanging_disk(stage):
+    state = os.path.join(stage.folder, "state-on-a-hanging-disk")
+    process, url = sluice_for(
+        stage, f"keys: [{{name: day, key: sk-day, tokens_per_day: 100000}}]\nstate_file: {state}\n", name="hanging")
+    ready(url)
+    os.mkfifo(state + ".new")  # whoever opens it for writing waits for a reader
+    ask = chat("mock", "[[mock tokens=2]]", stream=True)
+    expect(fetch(url, "POST", PATH, ask, bearer("sk-day")).status == 200, "no answer")
+    longest = 0
+    with contextlib.closing(http.client.HTTPConnection(url.split("://")[1], timeout=20)) as connection:
+        connection.request("POST", PATH, json.dumps(chat("mock", "[[mock delay_us=5000 tokens=900]]", stream=True)),
+                           bearer("sk-day"))
+        response, tokens, last = connection.getresponse(), 0, time.monotonic()
+        for line in response:
+            tokens += b'"content":"[' in line
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    expect(fetch(url, "POST", PATH, ask, bearer("sk-day")).status == 200, "no answer afterwards")
+    pipe = os.open(state + ".new", os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(pipe, True)
+    written = os.read(pipe, 4096)  # empty if nobody waited to write
+    os.close(pipe)
+    os.unlink(state + ".new")
+    expect(written.startswith(b"sluice-tokens"), "the disk did not hang")
+    expect(tokens == 900 and longest < 1, f"{tokens} tokens, the longest pause {longest:.2f} s")
+    fetch(url, "POST", PATH, ask, bearer("sk-day"))
+    used = int(total(scrape(url, bearer("sk-day")), "sluice_key_tokens_today"))
+    wait_until(lambda: f"key day {used}\n" in open(state).read(), 8)
+    expect(process.stop() == 0, "exit code")
+    return f"the longest pause between two tokens was {longest * 1000:.0f} ms"
+
+
 # ---- the log ----
 
 @case("keys, prompts and answers never stand in the log, at any level, in text and in JSON")

@@ -1,4 +1,5 @@
 """Left running: Prometheus, systemd's protocols, the Debian package, the manual page."""
+import concurrent.futures
 import glob
 import json
 import os
@@ -157,6 +158,36 @@ def notify(stage):
             expect("not reloaded" in process.said(), "the bad file")
             expect(process.stop() == 0, "exit code")
             listener.until("STOPPING=1")
+
+
+@case("a Unix socket with two workers: all is answered, and the socket is used again after a kill -9")
+def unix_socket(stage):
+    path = os.path.join(stage.folder, "two-workers.sock")
+
+    def ask(request):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(path)
+            client.sendall(request)
+            return b"".join(iter(lambda: client.recv(65536), b""))
+    body = json.dumps(chat("mock", "x", stream=True)).encode()
+    request = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+               % len(body) + body)
+    for how in ("kill", "stop", "stop"):
+        process, url = stage.sluice_with(
+            f"listen: [127.0.0.1:0, 'unix:{path}']\nworkers: 2\nbackends: [{{name: mock, kind: llama-server, "
+            f"url: '{stage.mock()}'}}]\n", name="unix")
+        ready(url)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, [request] * 40))
+        whole = sum(b" 200 " in answer and b"[DONE]" in answer for answer in answers)
+        expect(whole == 40, f"{whole} of 40 were answered: {answers[0][:200]}")
+        expect(fetch(url, "POST", PATH, chat("mock", "x")).status == 200, "over TCP")
+        if how == "kill":
+            process.child.kill()
+            process.child.wait()
+        else:
+            expect(process.stop() == 0, "exit code")
 
 
 def activated(stage, listening, text, name="activated", pid=True):

@@ -1,16 +1,19 @@
 """TLS towards clients and towards backends, with an authority made for the occasion."""
+import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 
-from harness import case, chat, expect, wait_until
+from harness import case, chat, expect, fetch, wait_until
 
 PATH = "/v1/chat/completions"
 
@@ -197,3 +200,106 @@ def backend(stage):
         status, text = ask(url)
         expect(status in (502, 503), f"{why}: {status} {text[:200]}")
         expect(port not in text and other_port not in text, text)
+
+
+@case("TLS: a client that says nothing, or half a greeting, is cut by request_head; one that has shaken hands by idle")
+def handshakes(stage):
+    folder = authority(stage)
+    _, url = secure_front(stage, folder, more="timeouts: {request_head: 500ms, idle: 1500ms}\n")
+    port = int(url.rsplit(":", 1)[1])
+    context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+    greeting = ssl.MemoryBIO()
+    session = context.wrap_bio(ssl.MemoryBIO(), greeting, server_hostname="127.0.0.1")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+    half = greeting.read(100)
+
+    def cut_after(begin, client):
+        client.settimeout(10)
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while client.recv(1000):
+                pass
+        return (time.monotonic() - begin) * 1000
+    told = []
+    for data in (b"", half):
+        begin = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(data)
+            told.append(cut_after(begin, client))
+            expect(498 <= told[-1] < 1000, f"after {len(data)} bytes it was cut after {told[-1]:.0f} ms")
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        begin = time.monotonic()
+        with context.wrap_socket(raw, server_hostname="127.0.0.1") as secure:
+            told.append(cut_after(begin, secure))
+            expect(1498 <= told[-1] < 2000, f"idle, it was cut after {told[-1]:.0f} ms")
+    return ", ".join(f"{taken:.0f} ms" for taken in told)
+
+
+class Stale:
+    """A TLS server that answers one chat on a connection and breaks that off, in one way or another, at the next."""
+
+    def __init__(self, folder):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(f"{folder}/good.pem", f"{folder}/good.key")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "https://localhost:%d" % self.listener.getsockname()[1]
+        self.broken, self.answered = [], 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            with contextlib.suppress(OSError):
+                raw, _ = self.listener.accept()
+                threading.Thread(target=self.talk, args=(raw,), daemon=True).start()
+
+    def talk(self, raw):
+        with contextlib.suppress(OSError), self.context.wrap_socket(raw, server_side=True) as secure:
+            chats = 0
+            while request := self.request(secure):
+                if request.startswith(b"GET "):  # probes do not touch the connection that chats use
+                    secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 45\r\n"
+                                   b'Connection: close\r\n\r\n{"object":"list","data":[{"id":"far model"}]}')
+                    return
+                chats += 1
+                if chats == 2:
+                    how = ("goodbye", "no goodbye", "reset")[len(self.broken) % 3]
+                    self.broken.append(how)
+                    if how == "goodbye":
+                        secure.unwrap()
+                    elif how == "reset":
+                        secure.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
+                self.answered += 1
+                body = (b'data: {"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":"stop"}]}\n\n'
+                        b"data: [DONE]\n\n")
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
+                               % len(body) + body)
+
+    def request(self, secure):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = secure.recv(65536)
+            if not part:
+                return b""
+            data += part
+        head, body = data.split(b"\r\n\r\n", 1)
+        if b"content-length: " in head.lower():
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            while len(body) < length:
+                body += secure.recv(65536)
+        return data
+
+
+@case("https backends: a kept connection that has gone stale is replaced, and nobody notices")
+def stale(stage):
+    folder = authority(stage)
+    server = Stale(folder)
+    _, url = stage.sluice_with(
+        "listen: 127.0.0.1:0\nbackends:\n  - {name: far, kind: openai, "
+        f"url: '{server.url}', models: [far], ca: {folder}/ca.pem}}\n", name="sluice-stale")
+    wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 10)
+    for number in range(8):
+        answer = fetch(url, "POST", PATH, chat("far", "hi", stream=number % 2 == 0))
+        expect(answer.status == 200 and b"Hel" in answer.body and b"error" not in answer.body, f"{number}: {answer.body[:300]}")
+    expect(server.answered == 8 and len(set(server.broken)) == 3, f"{server.answered} answered, {server.broken}")
+    return f"{len(server.broken)} broken off: {', '.join(server.broken)}"

@@ -80,6 +80,19 @@ private func expectNothing(_ deadlines: Deadlines) {
         expect(deadlines, .deadline(.firstTokenTimeout), at: 1003)
     }
 
+    /// The request was on its way, on a connection that had gone stale.
+    @Test func aConnectionMadeInsteadOfAStaleOneHasItsOwnTimeWithinThatOfTheFirstToken() {
+        var deadlines = clocks(settings())
+        deadlines.enter(.connecting, now: 1200)
+        deadlines.enter(.awaitingFirstEvent, now: 1200)
+        deadlines.connectsAgain(now: 1230)
+        expect(deadlines, .deadline(.connectTimeout), at: 1235)
+        deadlines.enter(.awaitingFirstEvent, now: 1232)
+        expect(deadlines, .deadline(.firstTokenTimeout), at: 4800)
+        deadlines.connectsAgain(now: 4798)
+        expect(deadlines, .deadline(.firstTokenTimeout), at: 4800)
+    }
+
     /// CONTRACT: `first_token` counts from dispatch, and each backend can have its own. So the one
     /// that is tried next is not charged with the time the one before it took, and its own settings
     /// hold.

@@ -86,7 +86,7 @@ final class Lab {
             let number = (Self.names.firstIndex(of: settings.name) ?? 0) + 1
             var state = BackendState(settings)
             guard let upstream = upstreams[number] else { return state }
-            state.addresses = upstream.address.map { [$0] } ?? []
+            state.addresses = upstream.addresses
             state.isUp = upstream.settings.isUp
             state.problem = nil
             state.models = upstream.settings.models.map { .init(id: $0) }

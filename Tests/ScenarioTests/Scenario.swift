@@ -22,6 +22,8 @@ struct Scenario {
         var kind = "llama-server"
         var models = ["tiny"]
         var manner = Manner.accepting
+        /// How the address behaves that Sluice knows of besides, and tries first.
+        var otherAddress: Manner?
         var isUp = true
         /// Whether Sluice has to ask what it is.
         var isDiscovered = false
@@ -113,6 +115,8 @@ enum UpstreamStep {
     case answer, end, close, reset, halfClose, stopReading, readOn
     /// It is killed: nobody listens, and its connections break off. It listens again.
     case die, comeBack
+    /// It goes on with what is connected, and answers no further SYN.
+    case acceptNoMore
     /// Probes are told that it loads its model, or that it is ready.
     case load, beReady
     case says(String)

@@ -78,6 +78,10 @@ extension Scenario {
         } else if words.take("is") {
             upstream.kind = try words.word()
             if words.take("and serves") { upstream.models = Self.list(words.remainder()[...]) }
+        } else if words.take("has a silent address first") {
+            upstream.otherAddress = .silent
+        } else if words.take("has a refusing address first") {
+            upstream.otherAddress = .refusing
         } else if words.take("has loaded") {
             upstream.loaded = Self.list(words.remainder()[...])
         } else if words.take("has"), let slots = words.number() {

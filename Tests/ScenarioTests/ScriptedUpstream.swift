@@ -9,6 +9,7 @@ final class ScriptedUpstream {
     let settings: Scenario.UpstreamSettings
     private let loop: Loop
     private(set) var door: Door?
+    private var otherDoor: Door?
     /// Whether probes are told that it loads its model.
     var isLoading = false
     /// The connections it has taken, in their order.
@@ -20,13 +21,9 @@ final class ScriptedUpstream {
     init(on loop: Loop, _ settings: Scenario.UpstreamSettings) throws {
         self.loop = loop
         self.settings = settings
-        let manner: Door.Manner =
-            switch settings.manner {
-            case .accepting: .accepting
-            case .refusing: .refusing
-            case .silent: .silent
-            }
-        try open(manner)
+        try open(Door.Manner(settings.manner))
+        guard let other = settings.otherAddress else { return }
+        otherDoor = try Door(on: loop, Door.Manner(other)) { $0.close() }
     }
 
     private func open(_ manner: Door.Manner, port: Int = 0) throws {
@@ -47,6 +44,8 @@ final class ScriptedUpstream {
     }
 
     func comeBack() throws { try open(.accepting, port: address?.port ?? 0) }
+
+    func acceptNoMore() throws { try door?.acceptNoMore() }
 
     /// What it says to probes; `nil` if that is for the script.
     private func answer(to request: ScriptedCall.Request) -> (status: Int, body: String)? {
@@ -72,6 +71,8 @@ final class ScriptedUpstream {
     }
 
     var address: SocketAddress? { door?.address }
+    /// All that Sluice is told, in the order in which it is to try them.
+    var addresses: [SocketAddress] { [otherDoor, door].compactMap { $0?.address } }
 
     /// The call a step speaks of: the one it names, else the last one that was looked at, else the
     /// first.
@@ -82,6 +83,7 @@ final class ScriptedUpstream {
 
     func close() {
         door?.close()
+        otherDoor?.close()
         calls.forEach { $0.wire.close() }
     }
 }
@@ -265,4 +267,15 @@ final class ScriptedCall {
     }
 
     var isFloodSent: Bool { floodSent == floodTotal && wire.unsentBytes == 0 }
+}
+
+extension Door.Manner {
+    init(_ manner: Scenario.UpstreamSettings.Manner) {
+        self =
+            switch manner {
+            case .accepting: .accepting
+            case .refusing: .refusing
+            case .silent: .silent
+            }
+    }
 }

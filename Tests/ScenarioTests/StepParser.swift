@@ -112,7 +112,7 @@ func upstreamStep(_ words: inout Words, _ more: [String]) throws(ScenarioError) 
         ("answers", .answer), ("ends", .end), ("closes", .close), ("resets", .reset),
         ("half-closes", .halfClose), ("stops reading", .stopReading), ("reads on", .readOn),
         ("dies", .die), ("comes back", .comeBack), ("begins to load", .load),
-        ("gets ready", .beReady),
+        ("gets ready", .beReady), ("accepts no more", .acceptNoMore),
     ]
     for (phrase, step) in plain where words.take(phrase) {
         try words.expectEnd()

@@ -193,6 +193,7 @@ final class Wire {
 final class Door {
     /// Where it listens: 127.0.0.1 and a port of the system's choice.
     let address: SocketAddress
+    private let loop: Loop
     private var socket: Socket?
     private var watch: Watch?
     /// Connections nobody accepts: they fill the queue of a door that lets nobody in.
@@ -231,10 +232,20 @@ final class Door {
             }
             watch?.start()
         }
+        self.loop = loop
         socket = consume made
-        // A queue of length 0 holds one connection; what comes after it waits for its SYN to be
-        // answered.
-        if manner == .silent { fillers = [try Wire(on: loop, to: address)] }
+        if manner == .silent { try fillQueue() }
+    }
+
+    /// A queue of length 0 holds one connection; what comes after it waits for its SYN to be
+    /// answered.
+    private func fillQueue() throws { fillers = [try Wire(on: loop, to: address)] }
+
+    /// Listens on, and lets nobody in any more.
+    func acceptNoMore() throws {
+        watch?.stop()
+        if let descriptor = socket?.descriptor { listen(descriptor, 0) }
+        try fillQueue()
     }
 
     func close() {

@@ -109,7 +109,8 @@ import Testing
             lines(policy().corsFields(origin: "http://localhost:3000")) == [
                 "Access-Control-Allow-Origin: http://localhost:3000",
                 "Vary: Origin",
-                "Access-Control-Expose-Headers: x-request-id, x-sluice-backend, x-sluice-ignored, retry-after",
+                "Access-Control-Expose-Headers: x-request-id, request-id, x-sluice-backend, x-sluice-ignored, "
+                    + "retry-after, x-should-retry",
             ])
     }
 
@@ -126,7 +127,7 @@ import Testing
             lines(reply.fields) == [
                 "x-request-id: r1",
                 "Access-Control-Allow-Methods: GET, POST, HEAD, OPTIONS",
-                "Access-Control-Allow-Headers: Authorization, Content-Type, x-api-key, x-request-id, traceparent, "
+                "Access-Control-Allow-Headers: Authorization, Content-Type, x-api-key, anthropic-version, x-request-id, traceparent, "
                     + "authorization, x-stainless-os, x-stainless-lang",
                 "Access-Control-Max-Age: 43200",
             ])
@@ -135,7 +136,8 @@ import Testing
     @Test(arguments: [nil, String(repeating: "x", count: 4097)])
     func aPreflightThatAsksForNothingOrTooMuchHearsOfTheUsualOnes(_ names: String?) {
         let reply = policy().preflight(asking: names, requestID: "r1")
-        let allowed = "Authorization, Content-Type, x-api-key, x-request-id, traceparent"
+        let allowed =
+            "Authorization, Content-Type, x-api-key, anthropic-version, x-request-id, traceparent"
         #expect(lines(reply.fields).contains("Access-Control-Allow-Headers: \(allowed)"))
     }
 }

@@ -11,6 +11,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self):
         self.buffer, self.run, self.transport, self.is_open = bytearray(), None, None, False
+        self.idle_since = time.monotonic()
         self.forget()
 
     def forget(self):
@@ -97,6 +98,7 @@ class Client(asyncio.Protocol):
     def whole(self):
         if self.buffer:
             self.run.wrong("bytes behind the answer")
+        self.idle_since = time.monotonic()
         self.end("whole")
         return False
 
@@ -111,12 +113,7 @@ class Worker:
         while time.monotonic() < until:
             plan = self.soak.plan(self.random)
             run = self.soak.begin(plan)
-            try:
-                ended = await asyncio.wait_for(self.perform(run, plan), 60)
-            except asyncio.TimeoutError:
-                ended = "never"
-            except OSError as problem:
-                ended = repr(problem)
+            ended = await self.patiently(run, asyncio.ensure_future(self.perform(run, plan)))
             self.soak.finished(run, ended)
             self.client.run = None
             if self.client.is_open and (ended != "whole" or self.client.closes or self.random.random() < 0.5):
@@ -124,10 +121,28 @@ class Worker:
         if self.client:
             self.client.transport.abort()
 
+    async def patiently(self, run, performance):
+        """How the run ended: "never" is when nothing has come for a minute. A slow reader may take longer than that."""
+        received = -1
+        while received != run.received:
+            received = run.received
+            done, _ = await asyncio.wait({performance}, timeout=60)
+            if done:
+                problem = performance.exception()
+                if problem and not isinstance(problem, OSError):
+                    raise problem
+                return repr(problem) if problem else performance.result()
+        performance.cancel()
+        return "never"
+
     async def perform(self, run, plan):
-        if not self.client or not self.client.is_open or plan.fault in ("reads slowly", "reads nothing"):
-            await self.connect(small=plan.fault in ("reads slowly", "reads nothing"))
+        small = plan.fault in ("reads slowly", "reads nothing")
+        # Like any good client: a connection that was idle for long may close just when it is used.
+        while not self.client or not self.client.is_open or small or time.monotonic() - self.client.idle_since > 10:
+            await self.connect(small)
+            small = False
         client = self.client
+        run.idle = time.monotonic() - client.idle_since
         client.forget()
         client.run = run
         body = plan.body(run.id)

@@ -44,7 +44,7 @@ def flood(plan, random):
 
 
 def endless_flood(plan, random):
-    plan.tokens, plan.delay, plan.size, plan.stream = 6000, 0, 4000, True
+    plan.tokens, plan.delay, plan.size, plan.stream = 40000, 0, 4000, True  # more than any kernel swallows
 
 
 def streamed(plan, random):
@@ -102,6 +102,7 @@ class Run:
         self.fault = None              # what is wrong for sure, whatever the plan
         self.ended = asyncio.get_running_loop().create_future()  # "whole" or how the connection ended
         self.left_at = None
+        self.idle = 0                  # how long its connection had been idle before
 
     def take(self, event):
         """One event the client has read."""
@@ -147,7 +148,7 @@ class Run:
         """What is wrong with what the client saw; None if nothing is."""
         outcome, codes = OUTCOMES[self.plan.fault]
         seen = (f"ended {ended}, status {self.status}, {self.received} of {self.sent} tokens, finish {self.finish}, "
-                f"[DONE] {self.done}, errors {self.errors}")
+                f"[DONE] {self.done}, errors {self.errors}, on a connection idle for {self.idle:.1f} s")
         if self.fault or ended == "never":
             return f"{self.fault}; {seen}"
         if outcome == COMPLETE:

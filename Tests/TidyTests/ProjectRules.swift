@@ -8,7 +8,7 @@ import Testing
         let inScripts = $0.path.hasPrefix("scripts/") && !isData
         let others = [
             ".ci/run", "Tests/RealClients/run", "Tests/RealClients/replay-ollama",
-            "Benchmarks/compare",
+            "Tests/RealClients/llama-cpp-tests", "Benchmarks/compare",
         ]
         return inScripts || others.contains($0.path)
     }

@@ -41,6 +41,8 @@ ctls_session *ctls_connect(ctls_context *context, int descriptor, const char *ho
 
 int ctls_read(ctls_session *session, void *buffer, int size);
 int ctls_write(ctls_session *session, const void *bytes, int size);
+/// Whether the handshake is done.
+int ctls_is_established(ctls_session *session);
 /// Bytes that were received and decrypted, and that no event of the descriptor will tell of.
 int ctls_pending(ctls_session *session);
 /// Tells the other side that nothing more is sent; does not wait for it.

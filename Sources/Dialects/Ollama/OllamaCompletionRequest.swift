@@ -41,6 +41,7 @@ extension OllamaRequestWriter {
             throw .unsupported("prompt", "can only be one text here: Ollama gives one choice")
         case .tokens, .tokenLists:
             throw .unsupported("prompt", "can only be text here: Ollama takes no tokens")
+        case .mixed: throw .unsupported("prompt", RequestInput.whyNotMixed)
         }
         guard !text.contents.isEmpty else {
             throw .invalidValue("prompt", "must not be empty here")

@@ -13,7 +13,9 @@ extension OllamaRequestWriter {
         case .text, .texts: break
         case .tokens, .tokenLists:
             throw .unsupported("input", "can only be text here: Ollama takes no tokens")
+        case .mixed: throw .unsupported("input", RequestInput.whyNotMixed)
         }
+        if let path = request.emptyText { throw .invalidValue(path, "must not be empty here") }
         body.append(#"{"model":"#)
         body.append(string: target.upstreamModel)
         body.append(#","input":"#)

@@ -26,6 +26,8 @@ extension OllamaCapabilities {
         guard let version, let parts = Self.parts(of: version) else { return }
         supportsTruncate = !parts.lexicographicallyPrecedes([0, 12, 4])
         supportsLogprobs = !parts.lexicographicallyPrecedes([0, 12, 11])
+        supportsResponses = !parts.lexicographicallyPrecedes([0, 13, 3])
+        supportsMessages = !parts.lexicographicallyPrecedes([0, 14, 0])
     }
 
     /// The numbers of `0.12.4-rc1`; `nil` for what does not begin like a version. A version of

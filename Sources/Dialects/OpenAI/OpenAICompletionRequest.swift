@@ -21,6 +21,7 @@ struct OpenAICompletionRequestWriter {
     /// The request. The writer is spent afterwards.
     consuming func write() throws(APIError) -> UpstreamRequest {
         try TextCompletionFields.refuse(parameters, for: target.kind)
+        try request.prompt.refuseMixed("prompt", for: target.kind)
         splice.setModel(target.upstreamModel, of: request)
         splice.askForAStream(request)
         if target.kind == .llamaServer {

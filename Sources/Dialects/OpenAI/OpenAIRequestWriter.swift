@@ -25,6 +25,7 @@ struct OpenAIRequestWriter {
         editMessages()
         if target.kind == .llamaServer {
             limitTokensOfLlamaServer()
+            repairTools()
             try chooseTools()
         } else {
             dropAbsentLimits()
@@ -43,10 +44,10 @@ struct OpenAIRequestWriter {
                 OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""system""#.utf8))
             }
         }
-        // Clients replay calls without arguments like this; llama-server reads them as JSON.
+        // Clients replay what they were sent, nulls included, and older kinds of calls.
         if target.kind == .llamaServer {
-            edits += request.emptyArguments.map {
-                OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""{}""#.utf8))
+            edits += request.repairs.map {
+                OpenAIRequestSplice.Edit(range: $0.range, replacement: $0.text)
             }
         }
         edits.sort { $0.range.lowerBound < $1.range.lowerBound }
@@ -72,6 +73,20 @@ struct OpenAIRequestWriter {
         }
     }
 
+    /// What llama-server could not read in the tools.
+    private mutating func repairTools() {
+        guard let tools = parameters["tools"], tools.isClients else { return }
+        splice.edit("tools", tools.value.elements.flatMap(Self.repairs))
+    }
+
+    /// Null is no description; llama-server takes it for one that is no text.
+    private static func repairs(of tool: JSONText) -> [OpenAIRequestSplice.Edit] {
+        guard let function = tool["function"], let description = function["description"],
+            description.isNull
+        else { return [] }
+        return [.init(range: description.range, replacement: Array(#""""#.utf8))]
+    }
+
     /// llama-server reads `tool_choice` as a word and takes an object for "auto" (wire notes,
     /// section 3): a named function becomes the only tool, and calling one is required.
     private mutating func chooseTools() throws(APIError) {
@@ -85,8 +100,16 @@ struct OpenAIRequestWriter {
         var parts: [BodyPart] = []
         for tool in chosen {
             parts.append(.bytes([parts.isEmpty ? UInt8(ascii: "[") : UInt8(ascii: ",")]))
-            parts.append(
-                tools?.isClients == true ? .client(tool.range) : .bytes(Array(tool.bytes)))
+            guard tools?.isClients == true else {
+                parts.append(.bytes(Array(tool.bytes)))
+                continue
+            }
+            var start = tool.range.lowerBound
+            for edit in Self.repairs(of: tool) {
+                parts += [.client(start..<edit.range.lowerBound), .bytes(edit.replacement)]
+                start = edit.range.upperBound
+            }
+            parts.append(.client(start..<tool.range.upperBound))
         }
         splice.set("tools", parts + [.bytes([UInt8(ascii: "]")])])
         splice.set("tool_choice", isForced ? #""required""# : #""auto""#)

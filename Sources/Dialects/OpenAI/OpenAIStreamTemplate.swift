@@ -81,6 +81,7 @@ private struct TemplateReader {
     private(set) var call: Int?
     private let hasNonASCII: Bool
     private var scanner = JSONScanner(depthLimit: 64)
+    private var others = OtherKeys()
 
     /// Members met so far, to notice a second one of the same name.
     private struct Members: OptionSet {
@@ -161,7 +162,7 @@ private struct TemplateReader {
         if equal(event, key, "usage") { return met.insert(.usage).inserted && kind == .null }
         // Null or not: whether it reports a failure is for the slow path.
         if equal(event, key, "error") { return false }
-        return put(event, key, value, &output)
+        return others.insert(key, of: event, isOfChoice: false) && put(event, key, value, &output)
     }
 
     /// Reads the one choice. A finish, or a state that plain text could disturb, is not for this
@@ -193,6 +194,8 @@ private struct TemplateReader {
                 choice = index
             } else if equal(event, key, "finish_reason") {
                 guard kind == .null, met.insert(.finish).inserted else { return false }
+            } else if !others.insert(key, of: event, isOfChoice: true) {
+                return false
             }
             let isPut =
                 text == nil ? put(event, key, value, &head) : put(event, key, value, &tail)
@@ -293,5 +296,27 @@ private struct TemplateReader {
             number = number &* 10 &+ Int(event[i] &- UInt8(ascii: "0"))
         }
         return number
+    }
+}
+
+/// The members nobody here knows, by their keys: of two with one key only the last may leave, which
+/// is for the slow path.
+private struct OtherKeys {
+    // Held in place: with logprobs every event is read in the hope of learning it.
+    private var keys = InlineArray<12, Range<Int>>(repeating: 0..<0)
+    private var count = 0
+    private var ofChoice = 0  // a bit for each
+
+    /// Notes a key; `false` if there is one like it, or no room.
+    mutating func insert(_ key: Range<Int>, of event: Span<UInt8>, isOfChoice: Bool) -> Bool {
+        guard count < keys.count else { return false }
+        for i in 0..<count
+        where keys[i].count == key.count && (ofChoice >> i & 1 == 1) == isOfChoice {
+            if stands(event.extracting(keys[i]), in: event, at: key.lowerBound) { return false }
+        }
+        keys[count] = key
+        if isOfChoice { ofChoice |= 1 << count }
+        count += 1
+        return true
     }
 }

@@ -20,6 +20,9 @@ public enum CallFailure: Error, Equatable, Sendable {
 public protocol CallObserver: AnyObject {
     /// The connection stands, and the request is on its way.
     func callConnected(_ call: Call)
+    /// The connection had been idle and had gone stale. Another one is being made, of which
+    /// `callConnected` tells anew.
+    func callConnectsAgain(_ call: Call)
     /// The head of the answer has come.
     func call(_ call: Call, received head: ResponseHead)
     /// A part of the body has come. The bytes are valid during this call only.
@@ -112,7 +115,7 @@ public struct CallTarget: Sendable {
 /// Cancelling, or releasing the call, closes the socket whole: an upstream that sees half a close
 /// may go on generating. Pausing leaves the rest of the answer in the kernel, so that TCP slows the
 /// upstream down. A connection that was idle may have gone stale: if it ends before the first byte
-/// of the answer, the request is sent again on a fresh one, unseen by the observer.
+/// of the answer, the request is sent again on a fresh one.
 @safe public final class Call {
     private enum State {
         /// A fresh connection is being made.
@@ -123,11 +126,14 @@ public struct CallTarget: Sendable {
 
     private let loop: Loop
     private let pool: ConnectionPool
-    private let poolKey: String?
-    private let security: CallTarget.Security?
-    private let addresses: [SocketAddress]
+    private let target: CallTarget
+    private let connectLimit: Duration
     /// How many addresses were tried.
     private var triedAddresses = 0
+    /// Goes on to the next address when one has had its share of time; made where there are several
+    /// and the first does not answer at once.
+    private var patience: Timer?
+    private var connectingSince = Instant(nanoseconds: 0)
     /// What to send again if the connection proves stale; gone with the first byte of the answer.
     private var request: CallRequest?
     private var pieces: ArraySlice<CallRequest.Piece>
@@ -145,15 +151,17 @@ public struct CallTarget: Sendable {
     /// Bytes of the body read after `release`.
     private var leftoverBytes = 0
 
-    /// Makes a call that has not begun.
+    /// Makes a call that has not begun. `connectLimit` is how long all addresses together may take to
+    /// accept: when it has passed the caller gives up; until then it is shared out among them, so
+    /// that one that does not answer leaves time for the next.
     public init(
-        _ request: CallRequest, to target: CallTarget, through pool: ConnectionPool, headLimit: Int
+        _ request: CallRequest, to target: CallTarget, connectLimit: Duration,
+        through pool: ConnectionPool, headLimit: Int
     ) {
         loop = pool.loop
         self.pool = pool
-        poolKey = target.poolKey
-        security = target.security
-        addresses = target.addresses
+        self.target = target
+        self.connectLimit = connectLimit
         self.request = request
         self.headLimit = headLimit
         pieces = request.pieces[...]
@@ -163,12 +171,12 @@ public struct CallTarget: Sendable {
     /// Begins. The observer may hear of the connection, or of its failure, before this returns.
     public func start(_ observer: any CallObserver) {
         self.observer = observer
-        if let key = poolKey, let idle = pool.take(for: key) {
+        if let key = target.poolKey, let idle = pool.take(for: key) {
             idle.handOver(to: self)
             connection = idle
             return exchange()
         }
-        connectToNext(after: nil)
+        connect()
     }
 
     /// Closes the connection. The observer hears nothing more.
@@ -177,7 +185,9 @@ public struct CallTarget: Sendable {
     /// Says that the observer has all it wants; it hears nothing more. What is left of the answer
     /// is read over, within bounds, so that the connection can serve another call.
     public func release() {
-        guard case .exchanging = state, pieces.isEmpty, poolKey != nil else { return cancel() }
+        guard case .exchanging = state, pieces.isEmpty, target.poolKey != nil else {
+            return cancel()
+        }
         observer = nil
         pool.keepUntilEnd(self)
         resume()
@@ -203,15 +213,21 @@ public struct CallTarget: Sendable {
 
     // MARK: - Connecting
 
+    private func connect() {
+        triedAddresses = 0
+        if target.addresses.count > 1 { connectingSince = loop.now }
+        connectToNext(after: nil)
+    }
+
     private func connectToNext(after failure: SocketError?) {
         connection?.close()
         connection = nil
-        guard triedAddresses < addresses.count else {
+        guard triedAddresses < target.addresses.count else {
             return fail(.unreachable(failure ?? .unknownHost("", reason: "it has no address")))
         }
         triedAddresses += 1
         do throws(SocketError) {
-            let address = addresses[triedAddresses - 1]
+            let address = target.addresses[triedAddresses - 1]
             let made = try UpstreamConnection(on: loop, to: address, secured(), for: self)
             connection = made
             state = .connecting
@@ -219,12 +235,27 @@ public struct CallTarget: Sendable {
             // saves a turn of the loop. Elsewhere it would block, and the loop tells.
             send()
         } catch {
-            connectToNext(after: error)
+            return connectToNext(after: error)
         }
+        limitAddress()
+    }
+
+    /// Gives an address that did not accept at once an even share of the time that is left. The
+    /// last has all of it: then it is the caller who gives up.
+    private func limitAddress() {
+        let others = target.addresses.count - triedAddresses
+        guard case .connecting = state, others > 0 else { return }
+        let left = connectLimit - (loop.now - connectingSince)
+        if patience == nil {
+            patience = Timer(on: loop) { [unowned self] in
+                if case .connecting = state { connectionFailed(ETIMEDOUT) }
+            }
+        }
+        patience?.arm(after: left / (others + 1))
     }
 
     private func secured() throws(SocketError) -> (context: TLSContext, host: String)? {
-        guard let security else { return nil }
+        guard let security = target.security else { return nil }
         do throws(TLSError) {
             return (try pool.context(security.trust), security.host)
         } catch {
@@ -233,12 +264,13 @@ public struct CallTarget: Sendable {
     }
 
     private func connectionFailed(_ number: Int32) {
-        let address = addresses[triedAddresses - 1].description
+        let address = target.addresses[triedAddresses - 1].description
         connectToNext(after: .failed(operation: "connect to", address: address, errno: number))
     }
 
     /// The connection stands.
     private func exchange() {
+        patience?.cancel()
         state = .exchanging
         if !isPaused { connection?.watchReading(true) }
         observer?.callConnected(self)
@@ -296,7 +328,7 @@ public struct CallTarget: Sendable {
         fail(
             hasAnswer
                 ? .closedEarly
-                : .unreachable(.insecure(security?.host ?? "the upstream", reason: problem)))
+                : .unreachable(.insecure(target.security?.host ?? "the upstream", reason: problem)))
     }
 
     private func sendRest(of piece: CallRequest.Piece) -> Socket.Transfer {
@@ -348,11 +380,11 @@ public struct CallTarget: Sendable {
     }
 
     private func keepConnection(unless isOutOfStep: Bool) {
-        guard let connection, let poolKey, pieces.isEmpty, !isOutOfStep,
+        guard let connection, let key = target.poolKey, pieces.isEmpty, !isOutOfStep,
             parser.mayReuseConnection
         else { return }
         self.connection = nil
-        pool.put(connection, for: poolKey)
+        pool.put(connection, for: key)
     }
 
     private func upstreamClosed() {
@@ -370,7 +402,9 @@ public struct CallTarget: Sendable {
         pieces = request.pieces[...]
         sentBytes = 0
         parser = HTTPResponseParser(headLimit: headLimit, isHEAD: request.isHEAD)
-        connectToNext(after: nil)
+        observer?.callConnectsAgain(self)
+        // The observer may have cancelled.
+        if case .exchanging = state { connect() }
     }
 
     // MARK: - The end
@@ -384,6 +418,7 @@ public struct CallTarget: Sendable {
     private func close() -> (any CallObserver)? {
         if case .over = state { return nil }
         state = .over
+        patience?.cancel()
         connection?.close()
         connection = nil
         pool.forget(self)
@@ -395,7 +430,7 @@ public struct CallTarget: Sendable {
 extension Call: ConnectionUser {
     func connectionReadable(_ connection: UpstreamConnection) {
         if case .connecting = state { return send() }
-        if security != nil, !pieces.isEmpty { send() }
+        if target.security != nil, !pieces.isEmpty { send() }
         repeat {
             switch connection.receive() {
             case .bytes(let count): loop.withScratch(count) { parse($0) }
@@ -413,7 +448,7 @@ extension Call: ConnectionUser {
         if case .connecting = state {
             let number = connection.pendingError()
             guard number == 0 else { return connectionFailed(number) }
-            if security == nil { return exchange() }
+            if target.security == nil { return exchange() }
         }
         send()
     }

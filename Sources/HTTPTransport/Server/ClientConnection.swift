@@ -52,6 +52,8 @@ internal import Glibc
     var deadline: Instant?
     var requestDeadline: Instant?
     var stallDeadline: Instant?
+    /// Whether TLS has still to agree with the client.
+    var isShakingHands = false
     private var isBlocked = false
     /// What the kernel held for the client when it was looked at last.
     var heldAtStall = Int.max
@@ -97,7 +99,7 @@ internal import Glibc
         ) { [unowned self] seen in ready(seen) }
         guard watch?.start() == true else { return drop() }
         if let cause { return refuse(cause) }
-        setDeadline(server.options.deadlines.idle)
+        setFirstDeadline()
     }
 
     // MARK: - Reading
@@ -111,6 +113,7 @@ internal import Glibc
         case .lingering: discard()
         case .closed: return
         }
+        if isShakingHands { lookAtHandshake() }
     }
 
     /// So many reads a turn, then the others have theirs.

@@ -3,6 +3,19 @@
 internal import EventLoop
 
 extension ClientConnection {
+    /// A connection may be idle from its start; but a handshake is a head that the client owes.
+    func setFirstDeadline() {
+        let deadlines = server.options.deadlines
+        isShakingHands = socket?.tls != nil
+        setDeadline(isShakingHands ? deadlines.requestHead : deadlines.idle)
+    }
+
+    func lookAtHandshake() {
+        guard socket?.tls?.isEstablished == true else { return }
+        isShakingHands = false
+        if case .reading = phase, parser.isIdle { setDeadline(server.options.deadlines.idle) }
+    }
+
     func setReadingDeadline() {
         if parser.isIdle { return }
         let deadlines = server.options.deadlines

@@ -74,7 +74,7 @@ final class TopScreen: CallObserver {
         do throws(SocketError) {
             let call = try Call(
                 runningRequest(configuration, "/ui/api/events"), to: runningTarget(configuration),
-                through: ConnectionPool(on: loop), headLimit: 64 << 10)
+                connectLimit: .seconds(5), through: ConnectionPool(on: loop), headLimit: 64 << 10)
             self.call = call
             (refusal, decoder) = ([], SSEDecoder(limit: 8 << 20))
             call.start(self)
@@ -84,6 +84,8 @@ final class TopScreen: CallObserver {
     }
 
     func callConnected(_ call: Call) {}
+
+    func callConnectsAgain(_ call: Call) {}
 
     func call(_ call: Call, received head: ResponseHead) { status = head.status }
 
