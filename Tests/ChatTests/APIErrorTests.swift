@@ -75,8 +75,10 @@ import Testing
     func retryHeadersAreSuchThatOfficialClientsFollowThem(_ code: ErrorCode) {
         let error = APIError(code, "")
         if let seconds = error.retryAfterSeconds { #expect(1...60 ~= seconds) }
-        let isLongWork = [.firstTokenTimeout, .tokenTimeout, .totalTimeout].contains(code)
-        #expect(error.shouldRetry == (isLongWork ? false : nil))
+        // What took long would take long again, and what somebody has stopped he would stop again.
+        let isNotWanted = [.firstTokenTimeout, .tokenTimeout, .totalTimeout, .stoppedByOperator]
+            .contains(code)
+        #expect(error.shouldRetry == (isNotWanted ? false : nil))
     }
 
     @Test func theBodyHasOpenAIsShape() {

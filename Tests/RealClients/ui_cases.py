@@ -89,29 +89,39 @@ def with_page(stage, url, run, **looks):
 
 def moves_and_stops(stage, page, process, url, mock):
     page.wait_for("document.getElementById('link').textContent === 'live'")
+    # A busy machine is late once, a slow program always.
+    for attempt in range(3):
+        took, freed = one_stop(page, url, mock, attempt + 1)
+        if freed < 50:
+            break
+    expect(took < 50 and freed < 50, f"{took:.1f} ms from the click to the client's end, {freed:.1f} ms until the upstream was free")
+    wait_until(lambda: "ending=stopped_by_operator" in process.said(), 2)
+    return f"{took:.1f} ms to the client's end, {freed:.1f} ms until the mock said that it was free"
+
+
+def one_stop(page, url, mock, number):
+    """Milliseconds from the click to the end of the client's stream, and until the mock has no stream any more."""
     stream = Stream(url, chat("tiny", "x", stream=True)).read_until(TOKEN)
+    page.wait_for("document.getElementById('in-flight').textContent === '1'")
+    page.wait_for("document.querySelectorAll('#flight .streaming').length === 1")
     first = page.wait_for(TOKENS)
     page.wait_for(f"{TOKENS} > {first}")
     expect("streaming" in page.text("#flight tbody tr"), page.text("#flight"))
-    expect(page.text("#in-flight") == "1", page.text("#in-flight"))
-    # The time from the click to the mock's socket being closed, as the mock and the kernel tell it.
-    page.evaluate("document.querySelector('#flight .stop').addEventListener('click', () => window.clicked = performance.timeOrigin + performance.now())")
+    page.evaluate("document.querySelector('#flight .stop').addEventListener('click', () => "
+                  "window.clicked = performance.timeOrigin + performance.now())")
     page.click("#flight .stop")
-    end = stream.rest()
-    gone = time.time()
-    took = gone * 1000 - page.evaluate("window.clicked")
-    expect(took < 50, f"{took:.1f} ms from the click to the end of the client's stream")
+    told = events(stream.rest())
+    took = time.time() * 1000 - page.evaluate("window.clicked")
     wait_until(lambda: stats(mock)["active"] == 0, 1, pause=0.002)
     freed = time.time() * 1000 - page.evaluate("window.clicked")
-    told = events(end)
     error = json.loads(told[-1])["error"]
     expect(error["code"] == "stopped_by_operator" and "operator" in error["message"], told[-1])
     expect("[DONE]" not in told and not any('"finish_reason":"stop"' in one for one in told), "it looks complete")
     expect(sum('"content":' in one for one in told) > 5, "the text that had come was not delivered")
-    page.wait_for("document.getElementById('in-flight').textContent === '0'")
-    page.wait_for("document.querySelector('#recent tbody').innerText.includes('stopped by operator')")
-    wait_until(lambda: "ending=stopped_by_operator" in process.said(), 2)
-    return f"{took:.1f} ms to the client's end, {freed:.1f} ms until the mock said that it was free"
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", x=5, y=5)  # away from the rows, which stay under the pointer
+    page.wait_for("document.getElementById('in-flight').textContent === '0' && !document.querySelector('#flight tbody tr')")
+    page.wait_for(f"document.querySelector('#recent tbody').innerText.split('stopped by operator').length === {number + 1}")
+    return took, freed
 
 
 @case("with two workers, each of 16 streams is shown once and can be stopped within 50 ms, whichever worker has it")

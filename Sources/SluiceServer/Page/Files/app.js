@@ -181,7 +181,7 @@ const rows = new Map(), flight = $("flight").tBodies[0];
 // slip away from under a finger, and another into its place.
 const heldFor = 10000;
 let isHeld = false;
-const release = () => { isHeld = flight.matches(":hover") || flight.contains(document.activeElement); };
+const release = () => { isHeld = flight.matches(":hover, :has(:focus-visible)"); };
 for (const event of ["pointerenter", "pointerleave", "focusin", "focusout"])
   flight.addEventListener(event, () => setTimeout(release));
 
@@ -241,7 +241,7 @@ function showFlight(requests, count) {
       row.stop.ariaDisabled = "true";
     } else {
       // Not to the next button: whoever presses twice would stop two.
-      if (row.element.contains(document.activeElement)) $("flight-title").focus();
+      if (row.element.contains(document.activeElement)) $("flight-title").focus({ preventScroll: true });
       row.element.remove();
       rows.delete(id);
     }
