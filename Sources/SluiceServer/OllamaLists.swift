@@ -17,7 +17,7 @@ extension Worker {
 
     /// The version of the API, by which clients decide what they may use.
     func respondWithOllamaVersion(_ incoming: IncomingRequest) {
-        let json = #"{"version":"\#(OllamaListing.version)"}"#
+        let json = #"{"version":"\#(OllamaListing.version)","sluice":"\#(Version.number)"}"#
         respond(incoming, Answers.json(Array(json.utf8), incoming.identity.id))
     }
 
