@@ -56,6 +56,7 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     // Us.
     case overloaded
     case shuttingDown = "shutting_down"
+    case stoppedByOperator = "stopped_by_operator"
     // Deadlines.
     case connectTimeout = "connect_timeout"
     case queueTimeout = "queue_timeout"
@@ -86,7 +87,7 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         case .upstreamUnreachable, .upstreamClosed, .upstreamProtocol, .upstreamFailed,
             .upstreamRefusedKey:
             502
-        case .noBackend, .modelLoading, .overloaded, .shuttingDown: 503
+        case .noBackend, .modelLoading, .overloaded, .shuttingDown, .stoppedByOperator: 503
         case .connectTimeout, .queueTimeout, .firstTokenTimeout, .tokenTimeout, .totalTimeout: 504
         }
     }
@@ -106,7 +107,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
             .totalTimeout:
             .timeout
         case .upstreamUnreachable, .upstreamClosed, .upstreamProtocol, .upstreamFailed,
-            .upstreamRefusedKey, .noBackend, .modelLoading, .overloaded, .shuttingDown:
+            .upstreamRefusedKey, .noBackend, .modelLoading, .overloaded, .shuttingDown,
+            .stoppedByOperator:
             .upstream
         }
     }
@@ -126,10 +128,11 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     /// What `x-should-retry` says; `nil` leaves it to the client's own rule, which repeats 408,
     /// 409, 429 and every 5xx.
     ///
-    /// `false` where the model has already worked for minutes and would only do so again.
+    /// `false` where the model has already worked for minutes and would only do so again, and where
+    /// somebody did not want it to.
     public var shouldRetry: Bool? {
         switch self {
-        case .firstTokenTimeout, .tokenTimeout, .totalTimeout: false
+        case .firstTokenTimeout, .tokenTimeout, .totalTimeout, .stoppedByOperator: false
         default: nil
         }
     }
