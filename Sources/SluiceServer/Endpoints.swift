@@ -66,7 +66,7 @@ enum Endpoint: Equatable {
     /// Whether its answer would be wrong before the backends have been asked.
     var tellsWhatThereIs: Bool {
         switch self {
-        case .models, .model: true
+        case .models, .model, .ollamaTags, .ollamaRunning, .ollamaShow: true
         default: false
         }
     }
