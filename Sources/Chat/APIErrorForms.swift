@@ -9,10 +9,17 @@ extension APIError {
         output.append(#"{"type":"error","error":{"type":"#)
         output.appendJSONString(messagesType)
         output.append(#","message":"#)
-        output.appendJSONString(message)
+        output.appendJSONString(messagesMessage)
         output.append(#"},"request_id":"#)
         output.appendJSONString(requestID)
         output.append("}")
+    }
+
+    /// The words, after those by which Anthropic's clients know that a prompt does not fit.
+    private var messagesMessage: String {
+        guard code == .contextLengthExceeded else { return message }
+        guard let promptTokens, let contextSize else { return "prompt is too long. " + message }
+        return "prompt is too long: \(promptTokens) tokens > \(contextSize) maximum. " + message
     }
 
     /// Anthropic's name for this kind of error, which goes by the status.

@@ -140,8 +140,7 @@ struct AccessPolicy: Sendable {
             Reply.HeaderLine(
                 "Access-Control-Expose-Headers",
                 "x-request-id, request-id, x-sluice-backend, x-sluice-ignored, retry-after, "
-                    + "x-should-retry"
-            ),
+                    + "x-should-retry"),
         ]
     }
 

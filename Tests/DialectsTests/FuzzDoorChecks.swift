@@ -56,13 +56,18 @@ func brokenPromise(ofAnswer bytes: [UInt8], at door: Door, cuts: [[[UInt8]]]) ->
             guard isRight else { return "no document, or half of one" }
             continue
         }
-        if let broken = brokenPromise(ofEvents: whole.bytes, isDone: whole.isDone) { return broken }
+        let ends =
+            door == .messages ? ["message_stop"] : ["response.completed", "response.incomplete"]
+        if let broken = brokenPromise(ofEvents: whole.bytes, ends, isDone: whole.isDone) {
+            return broken
+        }
     }
     return nil
 }
 
-private func brokenPromise(ofEvents bytes: [UInt8], isDone: Bool) -> String? {
-    let ends = ["message_stop", "response.completed", "response.incomplete"]
+private func brokenPromise(
+    ofEvents bytes: [UInt8], _ ends: [String], isDone: Bool
+) -> String? {
     var name = ""
     var names: [String] = []
     for line in bytes.split(separator: 0x0A) {

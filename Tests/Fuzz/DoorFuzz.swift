@@ -7,9 +7,13 @@ import Dialects
 @_cdecl("LLVMFuzzerTestOneInput")
 func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = input(start, count)
+    // An object is a request or a document, and no stream begins like one.
+    let isObject = bytes.first == UInt8(ascii: "{")
     for door in Door.allCases {
-        keep(brokenPromise(ofAnswer: bytes, at: door, cuts: someCuts(of: bytes)))
-        keep(brokenPromise(ofRequest: bytes, at: door))
+        if isObject { keep(brokenPromise(ofRequest: bytes, at: door)) }
+        if isObject != door.hasEvents {
+            keep(brokenPromise(ofAnswer: bytes, at: door, cuts: someCuts(of: bytes)))
+        }
     }
     return 0
 }

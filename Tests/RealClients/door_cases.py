@@ -358,6 +358,10 @@ def messages_errors(stage):
         for stream in (False, True):
             error = raises(anthropic.BadRequestError, lambda: api.messages.create(**{**question(), **more}, stream=stream))
             expect(error.body["error"]["type"] == "invalid_request_error" and error.body["request_id"], f"{error.body}")
+            if "x1 x1" in str(more):  # as Anthropic says it, which clients look for
+                expect("prompt is too long: " in error.body["error"]["message"], f"{error.body}")
+    error = raises(anthropic.NotFoundError, lambda: api.messages.batches.list())
+    expect(error.body["error"]["type"] == "not_found_error", f"{error.body}")
     error = raises(anthropic.BadRequestError, lambda: api.messages.count_tokens(model="tiny-go:latest", messages=question()["messages"]))
     expect("Ollama" in error.body["error"]["message"], f"{error.body}")
 
