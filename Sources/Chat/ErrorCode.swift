@@ -34,6 +34,7 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     case uriTooLong = "uri_too_long"
     case unsupportedMediaType = "unsupported_media_type"
     case expectationFailed = "expectation_failed"
+    case upgradeRequired = "upgrade_required"
     case headTooLarge = "head_too_large"
     case notImplemented = "not_implemented"
     // Who asks, and for what.
@@ -79,6 +80,7 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         case .uriTooLong: 414
         case .unsupportedMediaType: 415
         case .expectationFailed: 417
+        case .upgradeRequired: 426
         case .queueFull, .rateLimited: 429
         case .headTooLarge: 431
         case .notImplemented: 501
@@ -95,8 +97,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         switch self {
         case .invalidJSON, .invalidValue, .missingField, .unsupportedParameter,
             .contextLengthExceeded, .badRequest, .modelNotFound, .unknownPath, .methodNotAllowed,
-            .bodyTooLarge, .uriTooLong, .unsupportedMediaType, .expectationFailed, .headTooLarge,
-            .notImplemented:
+            .bodyTooLarge, .uriTooLong, .unsupportedMediaType, .expectationFailed, .upgradeRequired,
+            .headTooLarge, .notImplemented:
             .invalidRequest
         case .invalidAPIKey: .authentication
         case .forbidden: .permission

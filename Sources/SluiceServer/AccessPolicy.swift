@@ -29,6 +29,9 @@ extension Caller {
         origin = exchange.header("origin")
         authorization = exchange.header("authorization")
         apiKey = exchange.header("x-api-key")
+        if apiKey == nil, exchange.wantsWebSocket {
+            apiKey = exchange.header("sec-websocket-protocol").flatMap(keyInSubprotocols)
+        }
     }
 
     /// The key it offers: that of `Authorization: Bearer` (RFC 6750, section 2.1) before

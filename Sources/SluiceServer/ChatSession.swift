@@ -186,6 +186,7 @@ final class ChatSession {
     private func streamOptions() -> StreamOptions {
         var options = StreamOptions(
             id: form.idPrefix + identity.id, created: worker.wallSeconds, model: clientModel)
+        options.clientID = exchange.clientID
         // A completion always says its usage.
         options.includeUsage = form.includesUsage || !wantsStream
         options.choiceCount = form.choiceCount

@@ -133,6 +133,9 @@ extension Worker {
                 ))
         }
         if method == .options { return respond(incoming, access.preflight(incoming)) }
+        if endpoint == .chatCompletions, incoming.exchange.wantsWebSocket {
+            return openWebSocket(incoming)
+        }
         guard endpoint.methods.contains(method) else {
             let allowed = (endpoint.methods + [.options]).map(\.rawValue).joined(separator: ", ")
             return refuse(

@@ -44,7 +44,7 @@ final class Worker {
     private(set) var mailbox: Mailbox<WorkerMessage>?
     private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
-    private var ids: RequestIDs
+    var ids: RequestIDs
     let log: Log
     /// What is counted here.
     var meter = Meter()

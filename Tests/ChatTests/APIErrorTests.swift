@@ -24,6 +24,7 @@ import Testing
         (414, "invalid_request_error", "uri_too_long"),
         (415, "invalid_request_error", "unsupported_media_type"),
         (417, "invalid_request_error", "expectation_failed"),
+        (426, "invalid_request_error", "upgrade_required"),
         (429, "rate_limit_error", "queue_full rate_limited"),
         (431, "invalid_request_error", "head_too_large"),
         (501, "invalid_request_error", "not_implemented"),
