@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const shownRows = 200, shownEndings = 25;
 const phases = {
   queued: "queued", connecting: "connecting", waiting: "reading the prompt", streaming: "streaming",
-  paused: "client is slow", delivering: "delivering", stopping: "stopping", ended: "ended",
+  paused: "client is slow", delivering: "delivering", stopping: "stopping", stopped: "stopped", ended: "ended",
 };
 const calm = ["completed", "client_left", "stopped_by_operator"];
 
@@ -217,7 +217,7 @@ function showFlight(requests, count) {
       rows.set(request.id, row = rowOf(request.id));
       flight.append(row.element);
     }
-    const phase = row.isStopping ? "stopping" : request.phase;
+    const phase = row.stopped || request.phase;
     dress(row.phase, "phase " + phase);
     put(row.phase, phases[phase] || phase);
     put(row.name, request.model || "–");
@@ -237,7 +237,7 @@ function showFlight(requests, count) {
     if (isHeld && Date.now() - row.ended < heldFor) {
       row.element.className = "over";
       dress(row.phase, "phase");
-      put(row.phase, row.isStopping ? "stopped" : phases.ended);
+      put(row.phase, row.stopped ? phases.stopped : phases.ended);
       row.stop.ariaDisabled = "true";
     } else {
       // Not to the next button: whoever presses twice would stop two.
@@ -253,16 +253,20 @@ function showFlight(requests, count) {
 }
 
 async function stopRequest(id, row) {
-  if (row.isStopping || row.stop.ariaDisabled) return;
-  row.isStopping = true;
-  dress(row.phase, "phase stopping");
-  put(row.phase, phases.stopping);
+  if (row.stopped || row.stop.ariaDisabled) return;
+  const show = (phase) => {
+    row.stopped = phase;
+    dress(row.phase, "phase");
+    put(row.phase, phases[phase]);
+  };
+  show("stopping");
   try {
     const response = await call("ui/api/requests/" + id + "/stop", { method: "POST" });
     if (!response.ok) throw new Error(await faultOf(response));
+    show("stopped");
     say("Stopped.");
   } catch (error) {
-    row.isStopping = false;
+    row.stopped = undefined;
     say(error.message);
     link("lost", error.message);
   }
