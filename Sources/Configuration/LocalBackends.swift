@@ -8,15 +8,20 @@ extension Configuration {
     ///
     /// `ollamaHost` is the value of that variable, read as Ollama reads it: scheme and port may be
     /// missing, and an address that means every interface (`0.0.0.0`, `::`) is one to listen on, so
-    /// loopback is asked instead.
+    /// loopback is asked instead. Where it means one of our own addresses, `listen`, it is there for
+    /// clients of Ollama, and the real one is looked for on its usual port.
     public static func localBackends(
-        ollamaHost: String?
+        ollamaHost: String?, besides listen: [ListenAddress] = []
     ) throws(ValueError) -> [BackendSettings] {
         let llamaServer = BackendSettings(
             name: "llama-server", kind: .llamaServer, url: try BackendURL("http://127.0.0.1:8080"))
-        let ollama = BackendSettings(
-            name: "ollama", kind: .ollama, url: try ollamaURL(ollamaHost ?? ""))
-        return [llamaServer, ollama]
+        var url = try ollamaURL(ollamaHost ?? "")
+        let isOurs = listen.contains { address in
+            guard case .tcp(_, let port) = address else { return false }
+            return port == url.port && isLoopback(url.host)
+        }
+        if isOurs { url = try ollamaURL("") }
+        return [llamaServer, BackendSettings(name: "ollama", kind: .ollama, url: url)]
     }
 
     private static func ollamaURL(_ variable: String) throws(ValueError) -> BackendURL {

@@ -39,12 +39,13 @@ public func makeUpstreamRequest(
 
 extension ParameterRules {
     /// The rules for fields that say something about embeddings.
-    fileprivate var forEmbeddings: ParameterRules {
+    var forEmbeddings: ParameterRules {
         let names: Set = ["dimensions", "user", "keep_alive", "truncate", "options", "num_ctx"]
         var rules = self
         rules.defaults = defaults.filter { names.contains($0.name) }
         rules.sets = sets.filter { names.contains($0.name) }
         rules.caps = caps.filter { names.contains($0.name) }
+        rules.drops = drops.filter { names.contains($0) }
         return rules
     }
 }

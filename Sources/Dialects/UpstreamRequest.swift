@@ -26,17 +26,19 @@ public struct UpstreamRequest: Sendable, Equatable {
     public let path: String
     /// The body in order; JSON.
     public private(set) var body: [BodyPart]
-    /// The fields this backend cannot honour, for `x-sluice-ignored`: safe to stand in a header.
-    public let ignored: [String]
     /// The most tokens it lets the answer have, where the answer itself does not tell that this was
     /// its end; see `ResponsesStream`.
     public var tokenLimit: Int?
+    /// The fields this backend cannot honour, for `x-sluice-ignored`: safe to stand in a header.
+    public private(set) var ignored: [String]
+    /// What the slices are of; `nil` if that is the client's body.
+    public private(set) var source: [UInt8]?
 
     /// The length of the body in bytes, for `Content-Length`.
     public var contentLength: Int { body.reduce(0) { $0 + $1.count } }
 
     /// Lets the body go once it will not be sent again.
-    public mutating func releaseBody() { body = [] }
+    public mutating func releaseBody() { (body, source) = ([], nil) }
 
     /// The whole body, put together; `client` is the body the request was made from.
     public func bytes(client: [UInt8]) -> [UInt8] {
@@ -45,10 +47,25 @@ public struct UpstreamRequest: Sendable, Equatable {
         for part in body {
             switch part {
             case .bytes(let own): bytes += own
-            case .client(let range): bytes += client[range]
+            case .client(let range): bytes += (source ?? client)[range]
             }
         }
         return bytes
+    }
+
+    init(path: String, body: [BodyPart], ignored: [String]) {
+        self.path = path
+        self.body = body
+        self.ignored = ignored
+    }
+
+    /// The same, made from `source` instead of the client's body; fields the client sent that are
+    /// not in it come first among those that are ignored.
+    func of(_ source: [UInt8], alsoIgnoring names: [String]) -> UpstreamRequest {
+        var request = self
+        request.source = source
+        request.ignored = names + ignored.filter { !names.contains($0) }
+        return request
     }
 }
 

@@ -157,9 +157,13 @@ extension Admission {
 
     /// Whether a model would have to be put out for this one.
     private func needsSwap(_ station: Station, _ limit: Int) -> Bool {
-        guard !station.isLoaded, station.running == 0 else { return false }
+        guard station.running == 0 else { return false }
         let models = backends[station.backend].stations.values
-        return models.count { stations[$0].isLoaded || stations[$0].running > 0 } >= limit
+        // What others run is what is loaded now, or will be before anybody new gets there: until it
+        // was known that the server swaps, requests for more models than it holds were sent.
+        if models.count(where: { stations[$0].running > 0 }) >= limit { return true }
+        return !station.isLoaded
+            && models.count { stations[$0].isLoaded || stations[$0].running > 0 } >= limit
     }
 
     /// Whether a request may go before an older one whose model is not loaded.
@@ -240,16 +244,13 @@ extension Admission {
     /// The model will be loaded by the request that goes to it now; the one that was used longest
     /// ago is put out, as servers do.
     private mutating func load(_ number: Int) {
-        guard !stations[number].isLoaded else { return }
-        let backend = backends[stations[number].backend]
-        if let limit = backend.residentModels {
-            var loaded = backend.stations.values.filter { stations[$0].isLoaded }
-            loaded.sort { stations[$0].lastTurn < stations[$1].lastTurn }
-            let idle = loaded.filter { stations[$0].running == 0 }
-            for other in idle.prefix(max(loaded.count - limit + 1, 0)) {
-                stations[other].isLoaded = false
-            }
-        }
         stations[number].isLoaded = true
+        let backend = backends[stations[number].backend]
+        guard let limit = backend.residentModels else { return }
+        let loaded = backend.stations.values.filter { stations[$0].isLoaded }
+        guard loaded.count > limit else { return }
+        var idle = loaded.filter { $0 != number && stations[$0].running == 0 }
+        idle.sort { stations[$0].lastTurn < stations[$1].lastTurn }
+        for other in idle.prefix(loaded.count - limit) { stations[other].isLoaded = false }
     }
 }

@@ -53,7 +53,10 @@ public struct BackendCapacity: Sendable, Equatable {
 public struct Residency: Sendable, Equatable {
     /// How many models the server seems to hold at once; `nil` as long as it was not seen to swap.
     public private(set) var limit: Int?
+    /// The models of the last list that had any.
     private var loaded: Set<String> = []
+    /// Whether nothing at all was loaded since then.
+    private var wasEmpty = false
 
     /// Nothing seen yet.
     public init() {}
@@ -61,12 +64,19 @@ public struct Residency: Sendable, Equatable {
     /// Takes a list.
     ///
     /// A model that is gone when another has come was put out for it. One that is gone alone has
-    /// only expired. Should both happen at once, the limit is too low until more models are seen
-    /// together, and costs no more than that requests are grouped.
+    /// only expired, or makes room and is not followed yet: an empty list says nothing. Should a
+    /// model expire and another come by chance, the limit is too low until more models are seen
+    /// together, and costs no more than that requests are grouped; a limit that is known is not
+    /// lowered by such a chance.
     public mutating func observe(_ models: [String]) {
         let now = Set(models)
+        guard !now.isEmpty else {
+            wasEmpty = true
+            return
+        }
         let hasSwapped = !loaded.subtracting(now).isEmpty && !now.subtracting(loaded).isEmpty
-        if hasSwapped || limit != nil { limit = max(now.count, hasSwapped ? 1 : limit ?? 1) }
-        loaded = now
+        let isSure = hasSwapped && (!wasEmpty || limit == nil)
+        if isSure || limit != nil { limit = max(now.count, isSure ? 1 : limit ?? 1) }
+        (loaded, wasEmpty) = (now, false)
     }
 }

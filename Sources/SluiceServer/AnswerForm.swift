@@ -11,6 +11,7 @@ struct AnswerForm {
         case text(choicesPerPrompt: Int)
         case embeddings(EmbeddingOptions)
         case door(DoorOptions)
+        case ollama(OllamaAnswer)
     }
 
     private let kind: Kind
@@ -51,11 +52,19 @@ struct AnswerForm {
         choiceCount = 1
     }
 
+    /// `answer` in Ollama's own form, as a stream or not.
+    init(_ answer: OllamaAnswer, wantsStream: Bool) {
+        kind = .ollama(answer)
+        self.wantsStream = wantsStream
+        includesUsage = true
+        choiceCount = 1
+    }
+
     /// What OpenAI's ids of such answers begin with.
     var idPrefix: String {
         switch kind {
         case .chat: "chatcmpl-"
-        case .text, .embeddings: "cmpl-"
+        case .text, .embeddings, .ollama: "cmpl-"
         // The bare id of the request, which these protocols tell with an error.
         case .door: ""
         }
@@ -67,7 +76,8 @@ struct AnswerForm {
         case .embeddings: return "application/json"
         case .door(let options):
             return options.door.hasEvents ? "text/event-stream" : "application/json"
-        case .chat, .text: break
+        case .ollama(let answer) where !answer.endpoint.hasStream: return "application/json"
+        case .chat, .text, .ollama: break
         }
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
     }
@@ -89,6 +99,8 @@ struct AnswerForm {
                 other: EmbeddingDecoder(dialect, embedding, limitBytes: limits.completion))
         case .door(let door):
             SessionDecoder(other: makeDoorDecoder(door.completed(by: options), limits: limits))
+        case .ollama(let answer):
+            SessionDecoder(other: answer.makeDecoder(dialect, options, limits: limits))
         }
     }
 
@@ -99,6 +111,7 @@ struct AnswerForm {
         case .chat: return CompletionAssembler(limitBytes: limitBytes)
         case .text: return TextCompletionAssembler(limitBytes: limitBytes)
         case .embeddings, .door: return EmbeddingAssembler()
+        case .ollama(let answer): return answer.makeAssembler(limitBytes: limitBytes)
         }
     }
 }

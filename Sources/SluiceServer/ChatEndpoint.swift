@@ -22,9 +22,10 @@ extension Worker {
         }
     }
 
-    /// Begins the session that `make` makes of the request's body, or tells the client why not.
+    /// Begins the session that `make` makes of the request's body, unless it has answered itself, or
+    /// tells the client why not.
     func begin(
-        _ incoming: IncomingRequest, _ make: (_ body: [UInt8]) throws(APIError) -> ChatSession
+        _ incoming: IncomingRequest, _ make: (_ body: [UInt8]) throws(APIError) -> ChatSession?
     ) {
         if let coding = incoming.exchange.header("content-encoding"),
             coding.lowercased() != "identity"
@@ -39,7 +40,7 @@ extension Worker {
             return refuse(incoming, APIError(.shuttingDown, "Sluice is shutting down."))
         }
         do throws(APIError) {
-            begin(try make(incoming.exchange.body))
+            if let session = try make(incoming.exchange.body) { begin(session) }
         } catch {
             guard isEarly(incoming), error.isAboutWhatThereIs else {
                 return refuse(incoming, error)
@@ -70,7 +71,7 @@ extension Worker {
     }
 
     /// Where a request for `model` can go, backends that are down included; at least one.
-    private func routes(
+    func routes(
         for model: String?, _ incoming: IncomingRequest
     ) throws(APIError) -> [Route] {
         if let model, !access.allows(model: model, for: incoming.key) {

@@ -157,10 +157,11 @@ final class ChatSession {
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
             candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
+        let source = candidate.upstream.source ?? exchange.body
         let body = candidate.upstream.body.map { part -> CallRequest.Piece in
             switch part {
             case .bytes(let bytes): .bytes(bytes)
-            case .client(let range): .part(exchange.body, range)
+            case .client(let range): .part(source, range)
             }
         }
         let head = upstreamHead(
@@ -437,7 +438,8 @@ extension ChatSession: CallObserver {
         self.call = nil
         worker.loop.afterThisTurn { _ = call }
         guard let refusal else { return upstreamFinished() }
-        let error = worker.translate(refusal.head, refusal.body, candidate)
+        let error = worker.translate(
+            refusal.head, refusal.body, backend: candidate.backend.name)
         failure = error
         attemptFailure = AttemptFailure(status: refusal.head.status, error)
         happened(.answered(status: refusal.head.status, error))

@@ -23,8 +23,8 @@ enum ClientProtocol: Equatable {
             case .messages, .countTokens: .messages
             case .rerank, .tokenize, .detokenize: .openAI
             // What is not there is not there in the same words: batches of messages, for one.
-            case nil where path.hasPrefix("/v1/messages/"): .messages
-            case nil: .openAI
+            case nil where path.utf8.starts(with: "/v1/messages/".utf8): .messages
+            case nil: path.utf8.starts(with: "/api/".utf8) ? .ollama : .openAI
             }
     }
 

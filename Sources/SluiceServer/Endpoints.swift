@@ -20,6 +20,11 @@ enum Endpoint: Equatable {
     case ready
     case about
     case metrics
+    case ollama(OllamaRequest.Endpoint)
+    case ollamaTags
+    case ollamaRunning
+    case ollamaShow
+    case ollamaVersion
 
     /// The endpoint at a path; `nil` if there is none. Paths with and without `/v1` are the same, a
     /// trailing slash is not.
@@ -34,6 +39,14 @@ enum Endpoint: Equatable {
         case "/v1/embeddings", "/embeddings": self = .embeddings
         case "/v1/models", "/models": self = .models
         case "/v1/backends", "/backends": self = .backends
+        case "/api/chat": self = .ollama(.chat)
+        case "/api/generate": self = .ollama(.generate)
+        case "/api/embed": self = .ollama(.embed)
+        case "/api/embeddings": self = .ollama(.embeddings)
+        case "/api/tags": self = .ollamaTags
+        case "/api/ps": self = .ollamaRunning
+        case "/api/show": self = .ollamaShow
+        case "/api/version": self = .ollamaVersion
         default:
             if let door = Door(path: path) {
                 self = .door(door)
@@ -53,7 +66,7 @@ enum Endpoint: Equatable {
     /// Whether its answer would be wrong before the backends have been asked.
     var tellsWhatThereIs: Bool {
         switch self {
-        case .models, .model: true
+        case .models, .model, .ollamaTags, .ollamaRunning, .ollamaShow: true
         default: false
         }
     }
@@ -61,8 +74,9 @@ enum Endpoint: Equatable {
     /// What it may be asked with; HEAD goes where GET does.
     var methods: [Method] {
         switch self {
-        case .chatCompletions, .completions, .embeddings, .door: [.post]
+        case .chatCompletions, .completions, .embeddings, .door, .ollama, .ollamaShow: [.post]
         case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
+        case .ollamaTags, .ollamaRunning, .ollamaVersion: [.get, .head]
         }
     }
 }
@@ -123,7 +137,9 @@ extension Worker {
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
         // What is posted goes to a model: that is what the limits of keys are for.
-        guard endpoint.methods.contains(.post) else { return answer(incoming, at: endpoint) }
+        guard endpoint.methods.contains(.post), endpoint != .ollamaShow else {
+            return answer(incoming, at: endpoint)
+        }
         withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
     }
 
@@ -137,6 +153,11 @@ extension Worker {
         case .completions: complete(incoming)
         case .embeddings: embed(incoming)
         case .door(let door): relay(incoming, through: door)
+        case .ollama(let endpoint): relayOllama(incoming, endpoint)
+        case .ollamaTags: respondWithTags(incoming)
+        case .ollamaRunning: respondWithRunning(incoming)
+        case .ollamaShow: respondWithShow(incoming)
+        case .ollamaVersion: respondWithOllamaVersion(incoming)
         case .models: respondWithModels(incoming)
         case .model(let id): respondWithModel(incoming, id)
         case .metrics: respondWithMetrics(incoming)

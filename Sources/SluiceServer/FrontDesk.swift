@@ -26,6 +26,8 @@ final class FrontDesk {
     /// What failed last at a backend, in words for people.
     var reasons: [String: String] = [:]
     var residencies: [String: Residency] = [:]
+    /// When a backend was last asked out of turn for what it has loaded.
+    var lastLooks: [String: Int64] = [:]
     /// The models of Ollama that are watched.
     var wards: [Place: Ward] = [:]
     /// Which of their requests goes where.
@@ -80,6 +82,7 @@ final class FrontDesk {
         case .answered(let id):
             watch(id, isOver: false) { $0.spoke(id, now: now) }
             tell(admission.answered(id, now: now))
+            lookWhatIsLoaded(by: id)
         case .release(let release): take(release, now)
         case .failed(let attempt): take(attempt, now)
         case .position(let id):

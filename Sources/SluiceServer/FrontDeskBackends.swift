@@ -35,6 +35,7 @@ extension FrontDesk {
         let names = Set(probes.map(\.state.name))
         toldHealth = toldHealth.filter { names.contains($0.key) }
         residencies = residencies.filter { names.contains($0.key) }
+        lastLooks = lastLooks.filter { names.contains($0.key) }
         setFleet()
     }
 
@@ -119,6 +120,21 @@ extension FrontDesk {
     }
 
     // MARK: - What they hold
+
+    /// How often a backend is asked out of turn for what it has loaded.
+    private static let lookInterval: Int64 = 250_000_000
+
+    /// A model that answers is loaded. If that is news, another may have gone for it: what is seen
+    /// only every few seconds would not show that a server swaps, and its requests not be grouped.
+    func lookWhatIsLoaded(by id: UInt64) {
+        guard let place = admission.place(of: id),
+            let state = probes.first(where: { $0.state.name == place.backend })?.state,
+            let loaded = state.loaded, !loaded.contains(place.model),
+            now - lastLooks[place.backend, default: .min / 2] >= Self.lookInterval
+        else { return }
+        lastLooks[place.backend] = now
+        probe(place.backend)
+    }
 
     private func learned(_ probe: Probe, _ isNews: Bool) {
         let state = probe.state

@@ -142,6 +142,7 @@ extension Worker {
     func giveUpWaiting() {
         for question in questions.keys { drop(question: question, .shuttingDown) }
         for number in earlyRequests.keys { drop(early: number, .shuttingDown) }
+        for inquiry in inquiries.values { inquiry.end(.shuttingDown) }
         let others = meter.scrapes.values.map(\.incoming) + desk.questions.values
         desk.questions = [:]
         for incoming in others {

@@ -147,9 +147,12 @@ final class Probe {
     /// Which kind answers so to the question for its version.
     static func kind(server: String?, _ status: Int, _ body: [UInt8]) -> BackendKind {
         if server?.hasPrefix("llama.cpp") == true { return .llamaServer }
-        // A body that is not JSON is not Ollama's.
-        if status == 200, (try? JSONText(body))?["version"] != nil { return .ollama }
-        return .openai
+        // A body that is not JSON is not Ollama's. Another Sluice speaks both, and OpenAI's API says
+        // more.
+        guard status == 200, let json = try? JSONText(body), json["version"] != nil else {
+            return .openai
+        }
+        return json["sluice"] == nil ? .ollama : .openai
     }
 
     /// What an answer says of the health of a backend. Any that is its own shows that it lives.

@@ -100,11 +100,22 @@ extension ChatRequest {
     /// The bytes are taken as they stand, role and content and whatever else there is: clients send
     /// a message again as they sent it before, and nothing has to be read for it.
     func prefixes(model: String) -> [UInt64] {
-        var hasher = PrefixHasher(model: model)
-        for range in messageRanges {
-            hasher.add(json.source.span.extracting(range))
-            hasher.endMessage()
-        }
-        return hasher.prefixes
+        hashes(of: messageRanges, in: json.source, model)
     }
+}
+
+extension OllamaRequest {
+    /// The same for a chat of Ollama's form.
+    func prefixes(model: String) -> [UInt64] {
+        hashes(of: self["messages"]?.elements.map(\.range) ?? [], in: json.source, model)
+    }
+}
+
+private func hashes(of messages: [Range<Int>], in body: [UInt8], _ model: String) -> [UInt64] {
+    var hasher = PrefixHasher(model: model)
+    for range in messages {
+        hasher.add(body.span.extracting(range))
+        hasher.endMessage()
+    }
+    return hasher.prefixes
 }

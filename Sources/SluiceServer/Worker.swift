@@ -53,6 +53,8 @@ final class Worker {
     /// Requests that wait for the leading worker's word on their key, and mail it cannot get yet.
     var questions: [Int: KeyQuestion] = [:]
     var lastQuestion = 0
+    /// Requests that wait for what backends tell of themselves.
+    var inquiries: [ObjectIdentifier: Inquiry] = [:]
     var unsent: [WorkerTalk] = []
     /// Requests that came before the backends were asked.
     var earlyRequests: [Int: EarlyRequest] = [:]
@@ -155,6 +157,7 @@ final class Worker {
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
     private var isIdle: Bool {
         sessions.isEmpty && questions.isEmpty && earlyRequests.isEmpty && meter.scrapes.isEmpty
+            && inquiries.isEmpty
     }
 
     // MARK: - Requests
@@ -308,8 +311,7 @@ final class Worker {
     }
 
     /// What an answer that is no stream means.
-    func translate(_ head: ResponseHead, _ body: [UInt8], _ candidate: Candidate) -> APIError {
-        let name = candidate.backend.name
+    func translate(_ head: ResponseHead, _ body: [UInt8], backend name: String) -> APIError {
         if head.status < 400 {
             return APIError(
                 .upstreamProtocol, "The backend '\(name)' answered with status \(head.status).")

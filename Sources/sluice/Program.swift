@@ -76,7 +76,7 @@ struct Program {
         var configuration = try (file ?? Configuration()).applying(options)
         guard configuration.backends.isEmpty else { return (configuration, false) }
         configuration.backends = try Configuration.localBackends(
-            ollamaHost: Self.variable("OLLAMA_HOST"))
+            ollamaHost: Self.variable("OLLAMA_HOST"), besides: configuration.listen)
         return (configuration, true)
     }
 

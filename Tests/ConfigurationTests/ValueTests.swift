@@ -201,6 +201,18 @@ import Testing
         #expect(backends[1].url.description == url)
     }
 
+    /// There it is set for clients of Ollama, which are to come to us.
+    @Test(arguments: [
+        ("127.0.0.1:8484", "http://127.0.0.1:11434"), ("localhost:8484", "http://127.0.0.1:11434"),
+        ("0.0.0.0:8484", "http://127.0.0.1:11434"), (":9", "http://127.0.0.1:9"),
+        ("box:8484", "http://box:8484"),
+    ])
+    func nobodyTakesItselfForAnOllama(_ variable: String, _ url: String) throws {
+        let backends = try Configuration.localBackends(
+            ollamaHost: variable, besides: [.standard, .unix(path: "/x")])
+        #expect(backends[1].url.description == url)
+    }
+
     @Test func aVariableThatIsNoAddressIsNamed() {
         #expect(
             refusal { () throws(ValueError) in try Configuration.localBackends(ollamaHost: "a b") }

@@ -166,3 +166,71 @@ func brokenPromise(ofLines bytes: [UInt8]) -> String? {
     guard (try? JSONText(completion)) != nil else { return "a completion that is no JSON" }
     return completion.count <= 4096 + bytes.count ? nil : "a completion out of nothing"
 }
+
+/// The promise that `bytes`, as the body of a backend's answer, make the façade of Ollama's API
+/// break; `nil` if they make none.
+func brokenPromise(
+    ofFacade bytes: [UInt8], _ dialect: UpstreamDialect, cuts: [[[UInt8]]]
+) -> String? {
+    let endpoint: OllamaRequest.Endpoint = bytes.count % 2 == 0 ? .chat : .generate
+    guard let request = try? OllamaRequest(reading: Array("{}".utf8), endpoint) else {
+        return "no request"
+    }
+    let answer = OllamaAnswer(request, model: "m\"\u{2028}") { 1_795_177_966_180_792_355 }
+    func run(_ pieces: [[UInt8]]) -> ([UInt8], DialectError?) {
+        var decoder = answer.makeDecoder(
+            dialect, StreamOptions(id: "", created: 0, model: ""), limits: (16_384, 16_384))
+        var sink = ChunkSink(framing: .lines, headroom: 0)
+        do {
+            for piece in pieces { try decoder.feed(piece.span, into: &sink) }
+            try decoder.finish(into: &sink)
+        } catch { return (sink.bytes, error) }
+        return (sink.bytes, nil)
+    }
+    let (lines, error) = run([bytes])
+    for pieces in cuts where run(pieces) != (lines, error) { return "a cut changes the lines" }
+    let records = lines.split(separator: 0x0A).map { JSONValue($0) }
+    guard records.allSatisfy({ $0?.keys.isEmpty == false }) else {
+        return "a line that is no object"
+    }
+    let ends = records.map { $0?["done"] == .bool(true) }
+    guard ends.dropLast().allSatisfy({ !$0 }), ends.last ?? false == (error == nil) else {
+        return "an end that is none, or no end"
+    }
+    var assembler = answer.makeAssembler(limitBytes: 1 << 20)
+    do { try assembler.take(lines: lines.span) } catch { return "cannot assemble: \(error)" }
+    return JSONValue(assembler.completion()) == nil ? "an answer that is no JSON" : nil
+}
+
+/// The promise that `body`, as a request of Ollama's API, breaks: it is refused with a 4xx, or
+/// written as JSON for every kind of backend, with a model and a stream.
+func brokenPromise(ofOllamaRequest body: [UInt8]) -> String? {
+    for endpoint in OllamaRequest.Endpoint.allCases {
+        let request: OllamaRequest
+        do { request = try OllamaRequest(reading: body, endpoint) } catch {
+            guard (400..<500).contains(error.status) else { return "a refusal that is no 4xx" }
+            continue
+        }
+        var translation = FacadeTranslation(request)
+        for kind in UpstreamKind.allCases {
+            var target = RequestTarget(kind: kind, upstreamModel: "m\"\u{2028}", clientModel: "c")
+            if let cap = try? JSONText(Array("8".utf8)), body.count % 3 == 0 {
+                target.rules.caps = [.init("max_tokens", cap)]
+            }
+            do {
+                let written = try translation.makeUpstreamRequest(for: target)
+                let bytes = written.bytes(client: body)
+                guard bytes.count == written.contentLength else { return "a wrong length" }
+                guard let json = JSONValue(bytes) else { return "written, but no JSON" }
+                guard Set(json.keys).count == json.keys.count else { return "a name twice" }
+                guard json["model"]?.string == "m\"\u{2028}" else { return "another model" }
+                guard !endpoint.hasStream || json["stream"] == .bool(true) else {
+                    return "no stream"
+                }
+            } catch {
+                guard (400..<500).contains(error.status) else { return "a refusal that is no 4xx" }
+            }
+        }
+    }
+    return nil
+}

@@ -32,9 +32,18 @@ import Testing
         }
     }
 
+    @Test(arguments: [("openai", UpstreamDialect.openAI), ("ollama", .ollama)])
+    func theFacadeKeepsItsPromises(_ target: String, _ dialect: UpstreamDialect) throws {
+        for input in try inputs(target) {
+            let broken = brokenPromise(ofFacade: input.bytes, dialect, cuts: cuts(input.bytes))
+            #expect(broken == nil, "\(target)/\(input.name)")
+        }
+    }
+
     @Test func requestsKeepTheirPromises() throws {
         for input in try inputs("chat") {
             #expect(brokenPromise(ofRequest: input.bytes) == nil, "chat/\(input.name)")
+            #expect(brokenPromise(ofOllamaRequest: input.bytes) == nil, "chat/\(input.name)")
         }
     }
 

@@ -93,7 +93,7 @@ def logprobs(stage):
 @case("completions: what cannot be done is a 400 with its field", each_kind=True)
 def refusals(stage, backend):
     url = stage.main()[1]
-    for more, param in (({"prompt": None}, "prompt"), ({"prompt": [1, "a"]}, "prompt[1]"), ({"echo": True}, "echo"),
+    for more, param in (({"prompt": None}, "prompt"), ({"prompt": [1, None]}, "prompt[1]"), ({"echo": True}, "echo"),
                         ({"max_tokens": 0}, "max_tokens"), ({"suffix": " end"}, "suffix"), ({"logprobs": True}, "logprobs")):
         answer = fetch(url, "POST", "/v1/completions", {"model": backend.model, **prompt_of(backend), **more})
         expect_error(answer, 400, ("invalid_value", "missing_field", "unsupported_parameter"), param)

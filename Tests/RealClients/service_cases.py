@@ -283,13 +283,19 @@ def early(stage):
         for models in ("", ", models: [mock]"):
             tcp = socket.create_server(("127.0.0.1", 0))
             clients = [ask(tcp.getsockname()) for _ in range(20)]
+            lists = {}
+            for path in ("/v1/models", "/api/tags"):
+                lists[path] = socket.create_connection(tcp.getsockname(), timeout=10)
+                lists[path].sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
             number, log = activated(stage, [tcp], f"workers: {workers}\nbackends: [{{name: mock, kind: llama-server, url: "
                                                   f"'{stage.mock()}'{models}}}]\n")
             try:
                 firsts = [client.recv(100)[:12] for client in clients]
+                listed = {path: b'"mock"' in client.recv(10000) for path, client in lists.items()}
             finally:
                 end(number)
             expect(set(firsts) == {b"HTTP/1.1 200"}, f"{workers} workers{models}: {firsts}")
+            expect(all(listed.values()), f"{workers} workers{models}: lists {listed}")
     # It accepts, for its kernel does, and never says a word.
     silent = socket.create_server(("127.0.0.1", 0))
     tcp = socket.create_server(("127.0.0.1", 0))

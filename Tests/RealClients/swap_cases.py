@@ -7,7 +7,7 @@ import time
 from client_cases import PATH
 from harness import case, expect, fetch, wait_until
 
-SWAP = 0.15  # seconds; with real models it is ten
+SWAP, ANSWER = 0.15, 0.02  # seconds; with real models it is ten and more
 
 
 class OneModel(http.server.ThreadingHTTPServer):
@@ -41,13 +41,17 @@ class OneModel(http.server.ThreadingHTTPServer):
 class Asked(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def answer(self, document):
-        data = (json.dumps(document) + "\n").encode()
+    def answer(self, *documents):
+        """The documents as lines, with a pause in between."""
+        lines = [(json.dumps(document) + "\n").encode() for document in documents]
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Type", "application/x-ndjson" if len(lines) > 1 else "application/json")
+        self.send_header("Content-Length", str(sum(map(len, lines))))
         self.end_headers()
-        self.wfile.write(data)
+        for number, line in enumerate(lines):
+            if number:
+                time.sleep(ANSWER)
+            self.wfile.write(line)
 
     def do_GET(self):
         models = [{"name": name, "model": name} for name in ("ant:latest", "bee:latest")]
@@ -61,9 +65,9 @@ class Asked(http.server.BaseHTTPRequestHandler):
             return self.answer({"capabilities": ["completion"]})
         self.server.begin(body["model"])
         try:
-            time.sleep(0.005)
-            self.answer({"model": body["model"], "message": {"role": "assistant", "content": body["model"][:3]},
-                         "done": True, "done_reason": "stop", "eval_count": 1, "prompt_eval_count": 1})
+            answer = {"model": body["model"], "message": {"role": "assistant", "content": body["model"][:3]}}
+            self.answer({**answer, "done": False}, {**answer, "message": {"role": "assistant", "content": ""}, "done": True,
+                                                    "done_reason": "stop", "eval_count": 1, "prompt_eval_count": 1})
         finally:
             self.server.end()
 
@@ -95,17 +99,13 @@ def grouped(stage):
     ollama = OneModel()
     _, url = stage.sluice("--backend", "ollama=" + ollama.url, name="sluice-swap")
     wait_until(lambda: fetch(url, "GET", "/ready").status == 200, 5)
-    # It is seen to swap: by what it has loaded, before and after.
-    for model in ("ant", "bee"):
-        ask(url, model, [])
-        wait_until(lambda: loaded(url) == [model + ":latest"], 10, 0.1)
-    before = ollama.swaps
-    took = crowd(url, 60)
-    swaps = ollama.swaps - before
-    # 30 of each: two groups of 16 at most for each model, and perhaps one that was begun.
-    expect(swaps <= 5, f"{swaps} swaps: {ollama.served}")
-    return f"{swaps} swaps for 60 requests, {took:.1f} s"
-
-
-def loaded(url):
-    return [model["id"] for model in fetch(url, "GET", "/v1/backends").json()["data"][0]["models"] if model.get("loaded")]
+    notes = []
+    for turn in range(3):
+        before = ollama.swaps
+        took = crowd(url, 60)
+        swaps = ollama.swaps - before
+        # 30 of each: two groups of 16 at most for each model, and one that was begun. The first time it has to be found
+        # out that models are swapped.
+        expect(swaps <= (20 if turn == 0 else 5), f"{swaps} swaps: {ollama.served[-60:]}")
+        notes.append(f"{swaps} swaps in {took:.1f} s")
+    return "60 requests, three times: " + ", ".join(notes)

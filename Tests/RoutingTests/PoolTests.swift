@@ -293,6 +293,22 @@ import Testing
         #expect(lab.order == [1, 2, 3])
     }
 
+    /// Both run already, one inside the server's own queue, when it is seen that it holds but one.
+    @Test func modelsThatRunInTurnAreGroupedFromTheMomentItIsKnown() {
+        var lab = AdmissionLab([ollama("box", 1)])
+        for id in 1...12 as ClosedRange<UInt64> {
+            lab.request(id, id.isMultiple(of: 2) ? "box/y" : "box/x")
+        }
+        #expect(lab.order == [1, 2])
+        lab.take(lab.admission.setLoaded(["x"], on: "box", now: lab.now))
+        lab.take(lab.admission.setFleet([ollama("box", 1, models: 1)], now: lab.now))
+        lab.release(1)
+        #expect(lab.running.count == 1, "while y runs, nobody else can")
+        while let id = lab.running.keys.first { lab.release(id) }
+        #expect(lab.order.count == 12)
+        #expect(swaps(lab) <= 3, "\(lab.order)")
+    }
+
     @Test func whoLetOthersGoIsServedWhenTheyGoElsewhere() {
         // 3 could have had the loaded model here, but has it on the idle neighbour too.
         var lab = swapping([backend("gpu", 1, models: 1), backend("b", 1)])
@@ -325,5 +341,23 @@ import Testing
         #expect(seen.limit == 2, "it holds more than was thought")
         seen.observe([])
         #expect(seen.limit == 2)
+    }
+
+    @Test func aListThatIsEmptyWhileModelsAreSwappedHidesNothing() {
+        var seen = Residency()
+        seen.observe(["x"])
+        seen.observe([])
+        #expect(seen.limit == nil)
+        seen.observe(["x"])
+        #expect(seen.limit == nil, "it has expired and come back")
+        seen.observe([])
+        seen.observe(["y"])
+        #expect(seen.limit == 1)
+        seen.observe(["x", "y"])
+        seen.observe([])
+        seen.observe(["z"])
+        #expect(seen.limit == 2, "both may have expired")
+        seen.observe(["x"])
+        #expect(seen.limit == 1)
     }
 }

@@ -85,6 +85,8 @@ enum CallFailureSamples {
         #expect(kind(nil, 200, "<html>version</html>") == .openai)
         #expect(kind(nil, 200, #"{"name":"x"}"#) == .openai)
         #expect(kind(nil, 200, #"["version"]"#) == .openai)
+        // Another Sluice, which speaks Ollama's as well.
+        #expect(kind(nil, 200, #"{"version":"0.33.0","sluice":"0.1.0"}"#) == .openai)
         #expect(kind(nil, 200, "") == .openai)
         #expect(kind("not llama.cpp", 404, "") == .openai)
     }

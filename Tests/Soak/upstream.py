@@ -56,8 +56,9 @@ class Upstream(asyncio.Protocol):
         del self.buffer[:end + 4 + length]
         path = head.split(" ")[1]
         if path in ("/v1/chat/completions", "/api/chat"):
-            self.run = self.runs[json.loads(body)["messages"][-1]["content"].split(" ")[1]]
-            self.task = asyncio.ensure_future(self.answer(self.run, self.run.plan))
+            self.run = self.runs.get(json.loads(body)["messages"][-1]["content"].split(" ")[1])
+            if self.run:  # else its client left long ago, and so will Sluice
+                self.task = asyncio.ensure_future(self.answer(self.run, self.run.plan))
         else:
             self.json(200, KNOWN.get(path, {"error": "not found"}) if path in KNOWN else {}, close=False)
 
@@ -129,6 +130,8 @@ class Upstream(asyncio.Protocol):
                 await BREAKS[fault](self, plan)
                 return False
             self.chunk(self.event(plan.token(number)))
+            if self.transport.is_closing():
+                await asyncio.Event().wait()  # until connection_lost, which is about to tell that Sluice has left
             run.sent += 1
             if run.sent == plan.at:
                 run.some_sent.set()

@@ -114,7 +114,7 @@ struct OllamaRequestWriter {
 
     /// `format`. Unknown types are refused: Ollama's own `/v1` passes over them, and the answer
     /// would be no JSON.
-    private mutating func writeFormat() throws(APIError) {
+    mutating func writeFormat() throws(APIError) {
         guard let entry = parameters["response_format"] else { return }
         let format = entry.value
         var schema: JSONText?
