@@ -103,6 +103,13 @@ let package = Package(
     ]
 )
 
+// The live page is a part of the program: no file beside it, and no Foundation to find one.
+for target in package.targets where target.name == "SluiceServer" {
+    target.resources = ["index.html", "app.js", "style.css", "icon.svg"].map {
+        .embedInCode("Page/Files/\($0)")
+    }
+}
+
 for target in package.targets where target.name == "TestSupport" {
     target.path = "Tests/TestSupport"
 }

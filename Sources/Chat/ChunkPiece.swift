@@ -76,7 +76,7 @@ package struct StreamIdentity: Sendable, Equatable {
 
     init(_ options: StreamOptions) {
         id = []
-        id.appendJSONString(options.id)
+        id.appendJSONString(options.clientID ?? options.id)
         created = []
         created.append(decimal: options.created)
         model = []

@@ -10,6 +10,8 @@ public struct ChunkSink: Sendable {
         case serverSentEvents
         /// The JSON and `\n`; the end is not marked.
         case lines
+        /// The same, with `[DONE]` as the last line: one line is one message of a WebSocket.
+        case messages
     }
 
     /// The headroom, then everything written since the last `reset`.
@@ -82,7 +84,11 @@ public struct ChunkSink: Sendable {
 
     /// Says that the answer is complete, where the framing has a word for that.
     public mutating func appendDone() {
-        if framing == .serverSentEvents { bytes.append("data: [DONE]\n\n") }
+        switch framing {
+        case .serverSentEvents: bytes.append("data: [DONE]\n\n")
+        case .messages: bytes.append("[DONE]\n")
+        case .lines: break
+        }
     }
 }
 

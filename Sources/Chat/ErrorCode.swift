@@ -34,6 +34,7 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     case uriTooLong = "uri_too_long"
     case unsupportedMediaType = "unsupported_media_type"
     case expectationFailed = "expectation_failed"
+    case upgradeRequired = "upgrade_required"
     case headTooLarge = "head_too_large"
     case notImplemented = "not_implemented"
     // Who asks, and for what.
@@ -55,6 +56,7 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     // Us.
     case overloaded
     case shuttingDown = "shutting_down"
+    case stoppedByOperator = "stopped_by_operator"
     // Deadlines.
     case connectTimeout = "connect_timeout"
     case queueTimeout = "queue_timeout"
@@ -78,13 +80,14 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         case .uriTooLong: 414
         case .unsupportedMediaType: 415
         case .expectationFailed: 417
+        case .upgradeRequired: 426
         case .queueFull, .rateLimited: 429
         case .headTooLarge: 431
         case .notImplemented: 501
         case .upstreamUnreachable, .upstreamClosed, .upstreamProtocol, .upstreamFailed,
             .upstreamRefusedKey:
             502
-        case .noBackend, .modelLoading, .overloaded, .shuttingDown: 503
+        case .noBackend, .modelLoading, .overloaded, .shuttingDown, .stoppedByOperator: 503
         case .connectTimeout, .queueTimeout, .firstTokenTimeout, .tokenTimeout, .totalTimeout: 504
         }
     }
@@ -94,8 +97,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         switch self {
         case .invalidJSON, .invalidValue, .missingField, .unsupportedParameter,
             .contextLengthExceeded, .badRequest, .modelNotFound, .unknownPath, .methodNotAllowed,
-            .bodyTooLarge, .uriTooLong, .unsupportedMediaType, .expectationFailed, .headTooLarge,
-            .notImplemented:
+            .bodyTooLarge, .uriTooLong, .unsupportedMediaType, .expectationFailed, .upgradeRequired,
+            .headTooLarge, .notImplemented:
             .invalidRequest
         case .invalidAPIKey: .authentication
         case .forbidden: .permission
@@ -104,7 +107,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
             .totalTimeout:
             .timeout
         case .upstreamUnreachable, .upstreamClosed, .upstreamProtocol, .upstreamFailed,
-            .upstreamRefusedKey, .noBackend, .modelLoading, .overloaded, .shuttingDown:
+            .upstreamRefusedKey, .noBackend, .modelLoading, .overloaded, .shuttingDown,
+            .stoppedByOperator:
             .upstream
         }
     }
@@ -124,10 +128,11 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     /// What `x-should-retry` says; `nil` leaves it to the client's own rule, which repeats 408,
     /// 409, 429 and every 5xx.
     ///
-    /// `false` where the model has already worked for minutes and would only do so again.
+    /// `false` where the model has already worked for minutes and would only do so again, and where
+    /// somebody did not want it to.
     public var shouldRetry: Bool? {
         switch self {
-        case .firstTokenTimeout, .tokenTimeout, .totalTimeout: false
+        case .firstTokenTimeout, .tokenTimeout, .totalTimeout, .stoppedByOperator: false
         default: nil
         }
     }

@@ -16,6 +16,9 @@ public enum ReasoningField: String, Sendable, Equatable, CaseIterable {
 public struct StreamOptions: Sendable {
     /// The `id` of every chunk unless the upstream gives one: `chatcmpl-` and more.
     public var id: String
+    /// The `id` of every chunk, whatever the upstream gives: the one by which the client tells its
+    /// requests apart. `nil` where it has none.
+    public var clientID: String?
     /// The `created` of every chunk unless the upstream gives one, in Unix seconds.
     public var created: Int
     /// The `model` of every chunk: the name the client asked for.

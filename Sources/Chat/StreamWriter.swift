@@ -51,7 +51,7 @@ package struct StreamWriter: Sendable {
     /// strings with their quotes. Later calls change nothing: all chunks are to agree.
     package mutating func settle(id: [UInt8]?, created: [UInt8]?, fingerprint: [UInt8]?) {
         guard !hasBegun else { return }
-        if let id { identity.id = id }
+        if let id, options.clientID == nil { identity.id = id }
         if let created { identity.created = created }
         if let fingerprint { identity.fingerprint = fingerprint }
     }
@@ -160,10 +160,12 @@ package struct StreamWriter: Sendable {
     }
 
     /// Adds a choice. Ids made for its calls come from the stream's id, so that the same bytes in
-    /// give the same bytes out.
+    /// give the same bytes out. Not from one that the client gave: it may give it again.
     private mutating func addChoice(_ index: Int) {
         var prefix = Array("call_".utf8)
-        let id = identity.id.dropFirst().dropLast()
+        let id =
+            options.clientID == nil
+            ? identity.id.dropFirst().dropLast() : Array(options.id.utf8)[...]
         let common = "chatcmpl-".utf8
         prefix += id.starts(with: common) ? id.dropFirst(common.count) : id
         prefix.append(UInt8(ascii: "_"))

@@ -38,6 +38,10 @@ public struct CommandLineOptions: Sendable, Equatable {
     public var workers: Int?
     /// Whether to serve other machines without keys.
     public var insecureNoAuth = false
+    /// Whether `top` tells once and ends.
+    public var isOnce = false
+    /// Whether `top` tells it as JSON, once.
+    public var isJSON = false
 
     /// No arguments.
     public init() {}
@@ -112,6 +116,8 @@ public struct CommandLineOptions: Sendable, Equatable {
         switch option {
         case .check: isCheck = true
         case .insecureNoAuth: insecureNoAuth = true
+        case .once: isOnce = true
+        case .json: isJSON = true
         case .version: if command != .help { command = .version }
         case .help: command = .help
         case .config, .listen, .backend, .log, .workers: break  // These have a value.
@@ -131,13 +137,19 @@ public struct CommandLineOptions: Sendable, Equatable {
                     "\(count) is out of range; write \(SettingType.count(Ranges.workers).range)")
             }
             workers = count
-        case .check, .insecureNoAuth, .version, .help: break  // These have no value.
+        case .check, .insecureNoAuth, .once, .json, .version, .help:
+            break  // These have no value.
         }
     }
 
     /// `models` and `top` ask a Sluice that runs already: only what tells its address has a
     /// meaning.
     private func checkTogether() throws(CommandLineError) {
+        for (option, isGiven) in [(Option.once, isOnce), (.json, isJSON)]
+        where isGiven && command != .top {
+            throw CommandLineError(
+                "\(option.rawValue) has a meaning only for \"top\"; leave it out")
+        }
         guard command != .serve else { return }
         let meaningless: [(Option, Bool)] = [
             (.backend, !backends.isEmpty), (.check, isCheck), (.log, logFormat != nil),
@@ -165,6 +177,8 @@ private enum Option: String, CaseIterable {
     case log = "--log"
     case workers = "--workers"
     case insecureNoAuth = "--insecure-no-auth"
+    case once = "--once"
+    case json = "--json"
     case version = "--version"
     case help = "--help"
 
@@ -176,7 +190,7 @@ private enum Option: String, CaseIterable {
         case .backend: "http://127.0.0.1:8080"
         case .log: "text or json"
         case .workers: "1"
-        case .check, .insecureNoAuth, .version, .help: nil
+        case .check, .insecureNoAuth, .once, .json, .version, .help: nil
         }
     }
 }

@@ -22,6 +22,8 @@ extension CommandLineOptions {
           --log text|json          the shape of log lines; default: text
           --workers N              event loops, each in its own thread; default: 1
           --insecure-no-auth       serve other machines although no keys are set
+          --once                   top: tell it once and end, as a script wants it
+          --json                   top: the same as JSON
           --version                print the version
           -h, --help               print this text
 
@@ -38,6 +40,8 @@ extension CommandLineOptions {
               find mistakes before a restart does
           sluice models
               see which names a client can ask for
+          sluice top
+              watch it work; q ends it. The same as a page: http://127.0.0.1:8484/ui
 
         Environment:
           OLLAMA_HOST              where Ollama is, when no backend is named

@@ -16,6 +16,8 @@ public struct KeySettings: Sendable, Equatable {
     public var tokensPerDay: Int?
     /// Which requests go first when a queue has formed.
     public var priority = KeyPriority.interactive
+    /// Whether it may look at everybody's requests at `/ui`, and stop them.
+    public var ui = true
 
     /// A key that may use everything.
     public init(name: String, key: Secret) {

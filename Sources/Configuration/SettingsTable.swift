@@ -109,6 +109,9 @@ extension Setting {
             "keys[].priority", .choice(words(KeyPriority.self)),
             KeyPriority.interactive.rawValue,
             "Whose requests leave the queue first: batch waits for interactive."),
+        Setting(
+            "keys[].ui", .flag, "true",
+            "Whether the key may look at everybody's requests at /ui, and stop them."),
     ]
 
     private static let access = [

@@ -110,6 +110,7 @@ extension ConfigurationReader {
         case "max_in_flight": key.maxInFlight = value(node, path, parseCount)
         case "requests_per_minute": key.requestsPerMinute = value(node, path, parseCount)
         case "tokens_per_day": key.tokensPerDay = value(node, path, parseCount)
+        case "ui": set(&key.ui, flag(node, path))
         default: set(&key.priority, choice(node, path))
         }
     }

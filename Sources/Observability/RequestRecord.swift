@@ -160,7 +160,7 @@ public struct LogMessage: Sendable {
 }
 
 /// A moment for people and their machines, written as RFC 3339 in UTC.
-public struct WallTime: Sendable, CustomStringConvertible {
+public struct WallTime: Sendable, Comparable, CustomStringConvertible {
     private let seconds: Int
     private let milliseconds: Int
 
@@ -168,6 +168,11 @@ public struct WallTime: Sendable, CustomStringConvertible {
     public init(seconds: Int, nanoseconds: Int) {
         self.seconds = seconds
         milliseconds = nanoseconds / 1_000_000
+    }
+
+    /// Earlier is smaller.
+    public static func < (left: WallTime, right: WallTime) -> Bool {
+        (left.seconds, left.milliseconds) < (right.seconds, right.milliseconds)
     }
 
     /// `2026-11-20T14:00:00.123Z`

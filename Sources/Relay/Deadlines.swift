@@ -56,7 +56,8 @@ public struct Deadlines: Sendable {
     /// them.
     public var settings: Settings
     private let began: Int64
-    private var phase = Phase.queued
+    /// What it waits for now.
+    public private(set) var phase = Phase.queued
     private var phaseBegan: Int64
     /// How long it has waited for slots that it lost again: all its waiting counts.
     private var queuedBefore: Int64 = 0

@@ -29,6 +29,9 @@ extension Caller {
         origin = exchange.header("origin")
         authorization = exchange.header("authorization")
         apiKey = exchange.header("x-api-key")
+        if apiKey == nil, exchange.wantsWebSocket {
+            apiKey = exchange.header("sec-websocket-protocol").flatMap(keyInSubprotocols)
+        }
     }
 
     /// The key it offers: that of `Authorization: Bearer` (RFC 6750, section 2.1) before
@@ -45,6 +48,7 @@ extension Caller {
     /// Whether it asks for what needs no key: whoever watches over a service has none.
     fileprivate var needsNoKey: Bool {
         method == .options || path == "/health" || path == "/ready" || path == "/"
+            || PagePath(path: path)?.isFile ?? false
     }
 }
 
@@ -126,9 +130,36 @@ struct AccessPolicy: Sendable {
     /// That says something only if the name is known to be ours, or if a key is needed besides:
     /// a page that rebinds its name has the same name in both fields, too.
     private func isOwnPage(origin: String, host: String?) -> Bool {
-        guard let host = host?.lowercased(), !keys.isEmpty || hosts.isNeeded else { return false }
-        let origin = origin.lowercased()
+        guard let host, !keys.isEmpty || hosts.isOurs(host) else { return false }
+        return isSame(origin: origin, host: host)
+    }
+
+    private func isSame(origin: String, host: String) -> Bool {
+        let (origin, host) = (origin.lowercased(), host.lowercased())
         return origin == "http://" + host || origin == "https://" + host
+    }
+
+    /// Why a request for the live page's figures, or to stop something, may not be answered; `nil`
+    /// if it may. No page but Sluice's own may look at it or press its buttons, whatever
+    /// `cors_origins` says. `site` is the `Sec-Fetch-Site` field, which browsers send and pages
+    /// cannot set: it tells also where a proxy has changed the name.
+    func refusePage(_ caller: Caller, site: String?, key: KeySettings? = nil) -> APIError? {
+        if let key, !key.ui {
+            return APIError(.forbidden, "This key may not look at /ui (keys[].ui).")
+        }
+        if keys.isEmpty, let host = caller.host, !hosts.isOurs(host) {
+            return APIError(.forbidden, "'\(host)' is no name of this machine.")
+        }
+        let isForeign =
+            if let site {
+                site != "same-origin" && site != "none"
+            } else if let origin = caller.origin {
+                !isSame(origin: origin, host: caller.host ?? "")
+            } else {
+                false
+            }
+        guard isForeign else { return nil }
+        return APIError(.forbidden, "Only Sluice's own page at /ui may ask for this.")
     }
 
     /// The fields that let the page at `origin` read the answer; refused origins get none.

@@ -55,7 +55,7 @@ final class ChatSession {
     var deadlines: Deadlines
     private var timer: Timer?
     private var timerFires: Instant?
-    private let began: Instant
+    let began: Instant
     private var dispatched: Instant?
     private var pace = TokenPace()
     private(set) var record: RequestRecord
@@ -95,6 +95,9 @@ final class ChatSession {
         armTimer()
         askForSlot()
     }
+
+    /// Events of the answer so far, which stand for its tokens.
+    var tokensSoFar: Int { decoder.dataEvents }
 
     // MARK: - Turns
 
@@ -183,6 +186,7 @@ final class ChatSession {
     private func streamOptions() -> StreamOptions {
         var options = StreamOptions(
             id: form.idPrefix + identity.id, created: worker.wallSeconds, model: clientModel)
+        options.clientID = exchange.clientID
         // A completion always says its usage.
         options.includeUsage = form.includesUsage || !wantsStream
         options.choiceCount = form.choiceCount

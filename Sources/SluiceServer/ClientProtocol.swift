@@ -14,6 +14,8 @@ enum ClientProtocol: Equatable {
     case messages
     /// Ollama's native API: lines of JSON.
     case ollama
+    /// OpenAI's chunks and errors, as the messages of a WebSocket.
+    case webSocket
 
     /// What is spoken at a path.
     init(path: String) {
@@ -29,9 +31,15 @@ enum ClientProtocol: Equatable {
     }
 
     /// How the chunks of a stream are wrapped.
-    var framing: ChunkSink.Framing { self == .ollama ? .lines : .serverSentEvents }
+    var framing: ChunkSink.Framing {
+        switch self {
+        case .openAI, .responses, .messages: .serverSentEvents
+        case .ollama: .lines
+        case .webSocket: .messages
+        }
+    }
 
-    /// Whether a silence may be filled with comments; lines of JSON know none.
+    /// Whether a silence may be filled with comments; lines and messages know none.
     var hasComments: Bool { framing == .serverSentEvents }
 
     /// The head fields of a stream. Proxies in front must neither store nor hold it back.
@@ -66,7 +74,7 @@ enum ClientProtocol: Equatable {
         }
         var body: [UInt8] = []
         switch self {
-        case .openAI, .responses: error.appendJSON(to: &body)
+        case .openAI, .responses, .webSocket: error.appendJSON(to: &body)
         case .messages: error.appendMessagesJSON(requestID: requestID, to: &body)
         case .ollama: error.appendOllamaJSON(to: &body)
         }

@@ -20,6 +20,7 @@ enum Endpoint: Equatable {
     case ready
     case about
     case metrics
+    case page(PagePath)
     case ollama(OllamaRequest.Endpoint)
     case ollamaTags
     case ollamaRunning
@@ -48,6 +49,10 @@ enum Endpoint: Equatable {
         case "/api/show": self = .ollamaShow
         case "/api/version": self = .ollamaVersion
         default:
+            if let page = PagePath(path: path) {
+                self = .page(page)
+                return
+            }
             if let door = Door(path: path) {
                 self = .door(door)
                 return
@@ -76,6 +81,7 @@ enum Endpoint: Equatable {
         switch self {
         case .chatCompletions, .completions, .embeddings, .door, .ollama, .ollamaShow: [.post]
         case .models, .model, .backends, .health, .ready, .about, .metrics: [.get, .head]
+        case .page(let path): path.methods
         case .ollamaTags, .ollamaRunning, .ollamaVersion: [.get, .head]
         }
     }
@@ -115,7 +121,7 @@ extension Worker {
     /// Answers a request that may be answered.
     func answer(_ incoming: IncomingRequest) {
         let method = incoming.exchange.method
-        guard let endpoint = Endpoint(path: incoming.path) else {
+        guard let endpoint = Endpoint(path: incoming.path), endpoint.isThere(configuration) else {
             // A preflight for `*` or for any path is answered: the browser asks before the page can
             // be told 404.
             if method == .options { return respond(incoming, access.preflight(incoming)) }
@@ -127,6 +133,9 @@ extension Worker {
                 ))
         }
         if method == .options { return respond(incoming, access.preflight(incoming)) }
+        if endpoint == .chatCompletions, incoming.exchange.wantsWebSocket {
+            return openWebSocket(incoming)
+        }
         guard endpoint.methods.contains(method) else {
             let allowed = (endpoint.methods + [.options]).map(\.rawValue).joined(separator: ", ")
             return refuse(
@@ -137,7 +146,7 @@ extension Worker {
                 fields: [Reply.HeaderLine("Allow", allowed)])
         }
         // What is posted goes to a model: that is what the limits of keys are for.
-        guard endpoint.methods.contains(.post), endpoint != .ollamaShow else {
+        guard endpoint.methods.contains(.post), endpoint != .ollamaShow, !endpoint.isPage else {
             return answer(incoming, at: endpoint)
         }
         withinLimits(incoming) { [unowned self] in answer($0, at: endpoint) }
@@ -149,6 +158,7 @@ extension Worker {
             return hold(incoming)
         }
         switch endpoint {
+        case .page(let path): respondWithPage(incoming, path)
         case .chatCompletions: chat(incoming)
         case .completions: complete(incoming)
         case .embeddings: embed(incoming)

@@ -20,7 +20,33 @@ extension FrontDesk {
         return json
     }
 
+    /// `,"queued":…,"backends":[…]` for the live page: as in the description, but models are only
+    /// counted, for there may be hundreds.
+    func appendBackends(to json: inout [UInt8]) {
+        json.append(#","queued":"#)
+        json.append(decimal: admission.waitingCount)
+        json.append(#","backends":["#)
+        for (index, state) in backends.enumerated() {
+            if index > 0 { json.append(UInt8(ascii: ",")) }
+            appendFigures(state, to: &json)
+            json.append(#","models":"#)
+            json.append(decimal: state.models.count)
+            if let loaded = state.loaded {
+                json.append(#","loaded":"#)
+                json.append(decimal: state.models.count { loaded.contains($0.id) })
+            }
+            json.append("}")
+        }
+        json.append("]")
+    }
+
     private func append(_ state: BackendState, to json: inout [UInt8]) {
+        appendFigures(state, to: &json)
+        appendModels(of: state, to: &json)
+        json.append("}")
+    }
+
+    private func appendFigures(_ state: BackendState, to json: inout [UInt8]) {
         json.append(#"{"name":"#)
         json.appendJSONString(state.name)
         json.append(#","kind":"#)
@@ -44,8 +70,6 @@ extension FrontDesk {
         json.append(#","cures":"#)
         json.append(
             decimal: cures.filter { $0.place.backend == state.name }.reduce(0) { $0 + $1.count })
-        appendModels(of: state, to: &json)
-        json.append("}")
     }
 
     private func stateAndTime(of state: BackendState) -> (word: String, since: Int64?) {

@@ -11,17 +11,19 @@ struct Greeting {
     private let backends: [BackendState]
     private let isSearching: Bool
     private let needsKey: Bool
+    private let hasPage: Bool
     private let scheme: String
 
     init(
         _ addresses: [SocketAddress], _ backends: [BackendState], isSearching: Bool,
-        needsKey: Bool = false, isSecure: Bool = false
+        needsKey: Bool = false, isSecure: Bool = false, hasPage: Bool = false
     ) {
         scheme = isSecure ? "https" : "http"
         self.addresses = addresses
         self.backends = backends
         self.isSearching = isSearching
         self.needsKey = needsKey
+        self.hasPage = hasPage
     }
 
     /// An address as clients write it.
@@ -36,7 +38,14 @@ struct Greeting {
     /// The message, a line each.
     var lines: [String] {
         ["Sluice \(Version.number) listens on " + addresses.map(url).joined(separator: ", ")]
-            + backendLines + (models.isEmpty ? whatToStart : whatToTry)
+            + backendLines + (models.isEmpty ? whatToStart : whatToTry) + whereToLook
+    }
+
+    private var whereToLook: [String] {
+        guard hasPage, let url = addresses.map(url).first(where: { !$0.hasPrefix("unix:") }) else {
+            return []
+        }
+        return ["Watch it: \(url)/ui"]
     }
 
     private var models: [String] {

@@ -36,12 +36,19 @@ struct HostRule: Sendable {
     /// without, and browsers never do.
     func allows(host field: String?) -> Bool {
         guard isNeeded, let field else { return true }
+        return isOurs(field) { $0.isLoopback || $0.isPrivate }
+    }
+
+    /// Whether a `Host` field has a name of this machine, or an address, which nobody can rebind.
+    func isOurs(_ field: String) -> Bool { isOurs(field) { _ in true } }
+
+    private func isOurs(_ field: String, orAddress isFit: (IPAddress) -> Bool) -> Bool {
         let bytes = Array(field.utf8)
         guard let authority = Authority(bytes.span) else { return false }
         let host = String(decoding: bytes[authority.host], as: UTF8.self)
         let name = Self.comparable(host)
         if names.contains(name) || name.hasSuffix(".localhost") { return true }
-        return IPAddress(host).map { $0.isLoopback || $0.isPrivate } ?? false
+        return IPAddress(host).map(isFit) ?? false
     }
 
     /// Names are the same in any case, and with the dot that ends a full one.

@@ -13,7 +13,7 @@ struct IncomingRequest {
     /// The path without the query.
     let path: String
     /// What its client speaks.
-    let clientProtocol: ClientProtocol
+    var clientProtocol: ClientProtocol
     /// The key it is made with; `nil` without keys.
     var key: KeySettings?
     /// The log line, begun.

@@ -71,7 +71,7 @@ extension Worker {
     }
 
     /// Mail for the worker that counts. It may be that it is not known yet: then the mail waits.
-    private func tellLeader(_ talk: WorkerTalk) {
+    func tellLeader(_ talk: WorkerTalk) {
         guard let leader = meter.colleagues.first else { return unsent.append(talk) }
         leader.send(.talk(talk))
     }

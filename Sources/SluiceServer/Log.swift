@@ -27,7 +27,7 @@ struct Log: Sendable {
         self.put = put
     }
 
-    private var now: WallTime {
+    var now: WallTime {
         let (seconds, nanoseconds) = Clock.wall()
         return WallTime(seconds: seconds, nanoseconds: nanoseconds)
     }

@@ -20,6 +20,8 @@ enum WorkerTalk: Sendable {
     case decided(question: Int, key: String, KeyQuota.Refusal?)
     /// A request of this key has ended and used so many tokens.
     case release(key: String, tokens: Int)
+    /// About the live page.
+    case page(PageTalk)
 }
 
 /// One worker's share of an answer of /metrics.
@@ -58,6 +60,7 @@ extension Worker {
     /// The one place where a request ends: it is counted and logged, both in the same word.
     func finished(_ record: RequestRecord) {
         meter.metrics.requestEnded(record)
+        page.ended(record, at: log.now)
         log.write(record)
         release(key: record.admittedKey, tokens: record.tokens)
         stopIfDone()
@@ -128,6 +131,7 @@ extension Worker {
         case .decided(let question, let key, let refusal):
             decided(question: question, key: key, refusal)
         case .release(let key, let tokens): ledger?.release(key, tokens: tokens)
+        case .page(let talk): hear(talk)
         }
     }
 
@@ -143,7 +147,8 @@ extension Worker {
         for question in questions.keys { drop(question: question, .shuttingDown) }
         for number in earlyRequests.keys { drop(early: number, .shuttingDown) }
         for inquiry in inquiries.values { inquiry.end(.shuttingDown) }
-        let others = meter.scrapes.values.map(\.incoming) + desk.questions.values
+        let others =
+            meter.scrapes.values.map(\.incoming) + desk.questions.values + page.takeAll()
         desk.questions = [:]
         for incoming in others {
             var record = incoming.record

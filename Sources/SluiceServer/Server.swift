@@ -261,7 +261,8 @@ public final class Server {
         hasGreeted = true
         let greeting = Greeting(
             addresses, backends, isSearching: isSearching,
-            needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil)
+            needsKey: !configuration.keys.isEmpty, isSecure: configuration.tls != nil,
+            hasPage: configuration.ui)
         configuration.log.format == .json
             ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
     }

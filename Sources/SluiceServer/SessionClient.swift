@@ -15,6 +15,8 @@ extension ChatSession: ExchangeObserver {
 extension ChatSession {
     /// Ends the session from outside: shutdown, an operator.
     func stop(_ ending: Ending, _ error: APIError) {
+        // Who is told the end no longer waits, however slowly he reads it.
+        if slot == .waiting { leaveDesk() }
         failure = error
         happened(.stopped(ending))
     }

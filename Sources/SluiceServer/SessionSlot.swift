@@ -121,7 +121,7 @@ extension ChatSession {
 
     /// Fills a silence. Who waits is told how many go before it.
     func comment() {
-        guard clientProtocol.hasComments else { return }
+        guard clientProtocol.hasComments else { return exchange.keepAlive() }
         guard slot == .waiting else { return sendComment(": keep-alive\n\n") }
         owesComment = true
         worker.tell(.position(ticket.id), about: ticket.id)

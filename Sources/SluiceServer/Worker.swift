@@ -44,7 +44,7 @@ final class Worker {
     private(set) var mailbox: Mailbox<WorkerMessage>?
     private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
     private(set) var isDraining = false
-    private var ids: RequestIDs
+    var ids: RequestIDs
     let log: Log
     /// What is counted here.
     var meter = Meter()
@@ -60,6 +60,8 @@ final class Worker {
     var earlyRequests: [Int: EarlyRequest] = [:]
     var lastEarly = 0
     private(set) var access: AccessPolicy
+    /// What the live page is shown of here, and who looks at it.
+    var page = PageBook()
     /// What the front desk knows of here.
     var desk = DeskBook()
     /// Called once everything is closed.
@@ -157,7 +159,7 @@ final class Worker {
     /// Whether nobody waits for anything: neither for a model nor for another worker's word.
     private var isIdle: Bool {
         sessions.isEmpty && questions.isEmpty && earlyRequests.isEmpty && meter.scrapes.isEmpty
-            && inquiries.isEmpty
+            && inquiries.isEmpty && page.isIdle
     }
 
     // MARK: - Requests

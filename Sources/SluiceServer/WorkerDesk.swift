@@ -20,6 +20,7 @@ extension Worker {
     func join(_ line: DeskLine, as number: Int) {
         desk.line = line
         desk.ids = DeskIDs(worker: number)
+        page.number = number
     }
 
     /// Tells the desk something about the request with this id. Where the desk is on the same loop,

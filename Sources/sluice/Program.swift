@@ -36,9 +36,7 @@ struct Program {
         case .version:
             print("sluice \(Version.number)")
             return .fine
-        case .top:
-            return fail(.failed, "sluice top is not built yet; the log has a line for each request")
-        case .models, .serve: return withConfiguration(options)
+        case .models, .serve, .top: return withConfiguration(options)
         }
     }
 
@@ -52,9 +50,12 @@ struct Program {
         }
         switch options.command {
         case .models: return report(askForModels(configuration))
+        case .top:
+            return report(
+                top(configuration, options.isJSON ? .json : options.isOnce ? .once : .live))
         case .serve where options.isCheck:
             return report(checkBackends(configuration, isSearching: isSearching))
-        case .serve, .help, .version, .top:
+        case .serve, .help, .version:
             return serve(configuration, isSearching) { () throws(ReloadError) in
                 do {
                     return try Self.configuration(options).configuration

@@ -41,6 +41,18 @@ func options(_ line: String) throws(CommandLineError) -> CommandLineOptions {
         #expect(try options(line).command == command)
     }
 
+    @Test func topMayTellItOnce() throws {
+        #expect(try options("top --once").isOnce)
+        #expect(try options("top --json").isJSON)
+        #expect(try !options("top").isOnce)
+        for command in ["", "models", "serve"] {
+            #expect(throws: CommandLineError("--once has a meaning only for \"top\"; leave it out"))
+            {
+                try options(command + " --once")
+            }
+        }
+    }
+
     @Test(arguments: [
         ("--confg a", "--confg is no option; did you mean --config?"),
         ("--port 80", "--port is no option; see sluice --help"),
@@ -77,7 +89,7 @@ func options(_ line: String) throws(CommandLineError) -> CommandLineOptions {
         let help = CommandLineOptions.help
         for option in [
             "--config", "--listen", "--backend", "--check", "--log", "--workers",
-            "--insecure-no-auth", "--version", "--help",
+            "--insecure-no-auth", "--once", "--json", "--version", "--help",
         ] {
             #expect(help.contains("  \(option)") || help.contains(", \(option)"))
         }

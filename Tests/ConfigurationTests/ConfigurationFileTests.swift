@@ -35,7 +35,7 @@ import Testing
         default_model: fast
         keys:
           - {name: alice, key: "${ALICE_KEY}", models: ["qwen*"], max_in_flight: 4,
-             requests_per_minute: 60, tokens_per_day: 1000000, priority: batch}
+             requests_per_minute: 60, tokens_per_day: 1000000, priority: batch, ui: false}
         keys_file: keys
         state_file: /var/lib/sluice/state
         cors_origins: [https://chat.example.com]
@@ -129,6 +129,7 @@ import Testing
         alice.requestsPerMinute = 60
         alice.tokensPerDay = 1_000_000
         alice.priority = .batch
+        alice.ui = false
         return [alice, KeySettings(name: "bob", key: Secret("b-secret"))]
     }
 

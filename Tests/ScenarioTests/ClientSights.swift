@@ -19,6 +19,9 @@ extension ClientSight {
         case .status(let status): return lookForStatus(status, client)
         case .closed: return lookForEnd(.closed, client)
         case .reset: return lookForEnd(.reset, client)
+        case .ping: return lookForFrame(0x9, client) { _ in true }
+        case .closeFrame(let code):
+            return lookForFrame(0x8, client) { $0 == [UInt8(code >> 8), UInt8(code & 255)] }
         case .wholeFlood: return .pending("\(client.floodEvents) events of the flood have come")
         case .bytesTaken:
             guard let wire = client.wire, !wire.hasFailedToSend else {
@@ -79,6 +82,17 @@ extension ClientSight {
         let what = "the body so far ends with: \(tail ?? "(no answer)")"
         return client.wire?.end != nil || client.response?.completedAt != nil
             ? .failed(what) : .pending(what)
+    }
+
+    /// `isRight` gets the first two bytes of the frame's data.
+    private func lookForFrame(
+        _ opcode: UInt8, _ client: ScriptedClient, _ isRight: ([UInt8]) -> Bool
+    ) -> Sight {
+        if let (data, moment) = client.findFrame(opcode) {
+            return isRight(Array(data.prefix(2)))
+                ? .seen(at: moment) : .failed("its data is \(data)")
+        }
+        return client.wire?.end == nil ? .pending("there is none") : .failed("there is none")
     }
 
     private func withResponse(_ client: ScriptedClient, _ look: (ReceivedResponse) -> Sight)

@@ -110,6 +110,8 @@ struct ResponseReader {
     }
 
     private mutating func beginBody(of response: ReceivedResponse, _ now: Instant) {
+        // What follows is another protocol, up to the end of the connection.
+        if response.status == 101 { return state = .untilClose }
         if response.status < 200 { return complete(now, isInterim: true) }
         let method = methods.isEmpty ? "GET" : methods.removeFirst()
         if method == "HEAD" || response.status == 204 || response.status == 304 {

@@ -70,6 +70,10 @@ enum ClientStep {
     /// A chat in the usual form; `extra` stands in the object behind its other members.
     case ask(stream: Bool, extra: String)
     case send([UInt8], pieces: Int)
+    /// Opens a WebSocket, with these fields besides; a chat, or any text, as a message on it.
+    case openWebSocket(fields: [String])
+    case askByMessage(extra: String)
+    case message([UInt8])
     case drip([UInt8], every: Duration)
     case close, reset, halfClose, stopReading, readOn
     case read(Int)
@@ -94,6 +98,9 @@ enum ClientSight {
     case events(String)
     case errorEvent(String)
     case endOfBody
+    /// A WebSocket's next frame of this kind: a ping, or a close with this code.
+    case ping
+    case closeFrame(code: Int)
     /// The body stops without its end.
     case cutBody
     case closed

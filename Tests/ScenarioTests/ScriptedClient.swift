@@ -45,10 +45,29 @@ final class ScriptedClient {
 
     /// Asks for a chat in the usual form.
     func ask(stream: Bool, extra: String) throws {
+        try request("POST", "/v1/chat/completions", [], chat(stream: stream, extra: extra))
+    }
+
+    /// The usual chat.
+    func chat(stream: Bool, extra: String) -> [UInt8] {
         let body =
             #"{"model":"tiny","stream":\#(stream),"messages":[{"role":"user","content":"hi"}]"#
             + (extra.isEmpty ? "" : "," + extra) + "}"
-        try request("POST", "/v1/chat/completions", [], Array(body.utf8))
+        return Array(body.utf8)
+    }
+
+    /// Asks for a WebSocket with the key of RFC 6455, section 1.3.
+    func openWebSocket(_ fields: [String]) throws {
+        let handshake = [
+            "Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ]
+        try request("GET", "/v1/chat/completions", handshake + fields, nil)
+    }
+
+    /// Sends a text message in one masked frame.
+    func message(_ text: [UInt8]) throws {
+        try connect().send(WebSocketBytes.text(text))
     }
 
     /// Sends bytes as they are. Between pieces the loop has a turn, so that each is a read of its
@@ -122,6 +141,20 @@ final class ScriptedClient {
         searched[current] = end
         return response.arrival(of: end)
     }
+
+    /// Looks for a frame of this kind behind the one found before; says when it came, and its data.
+    func findFrame(_ opcode: UInt8) -> (data: [UInt8], at: Instant)? {
+        guard let response, response.status == 101 else { return nil }
+        let frames = WebSocketBytes.frames(in: response.body)
+        guard
+            let found = frames[min(seenFrames, frames.count)...].firstIndex(where: {
+                $0.opcode == opcode
+            })
+        else { return nil }
+        seenFrames = found + 1
+        return (frames[found].data, response.arrival(of: frames[found].end))
+    }
+    private var seenFrames = 0
 
     /// Counts the events of a flood that have come whole and in order.
     func countFloodEvents() {

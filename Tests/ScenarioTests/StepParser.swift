@@ -12,6 +12,15 @@ func clientStep(_ words: inout Words, _ more: [String]) throws(ScenarioError) ->
         return .request(method: method, target: target, fields: more.map(repeated), body: body)
     }
     if words.take("sends") { return try clientSends(&words, more) }
+    if words.take("asks by message") { return clientAsksByMessage(&words, more) }
+    if words.take("opens a WebSocket") {
+        try words.expectEnd()
+        return .openWebSocket(fields: more.map(repeated))
+    }
+    if words.take("messages") {
+        let text = words.remainder() + more.joined()
+        return .message(try unescaped(text, line: words.line))
+    }
     if words.take("asks") { return clientAsks(&words, more) }
     if words.take("drips") {
         let text = try words.quoted()
@@ -44,6 +53,12 @@ private func clientSends(
     return .send(try unescaped(text, line: words.line), pieces: pieces)
 }
 
+private func clientAsksByMessage(_ words: inout Words, _ more: [String]) -> ClientStep {
+    guard words.take("with") else { return .askByMessage(extra: "") }
+    let extra = ([words.remainder()] + more).joined(separator: " ")
+    return .askByMessage(extra: repeated(extra))
+}
+
 private func clientAsks(_ words: inout Words, _ more: [String]) -> ClientStep {
     let isWhole = words.take("for a whole answer")
     var extra = ""
@@ -67,6 +82,11 @@ private func clientSight(_ words: inout Words) throws(ScenarioError) -> ClientSi
     }
     if words.take("end of body") { return .endOfBody }
     if words.take("body cut off") { return .cutBody }
+    if words.take("close with") {
+        guard let code = words.number() else { throw words.fail("close with which code?") }
+        return .closeFrame(code: code)
+    }
+    if words.take("ping") { return .ping }
     if words.take("close") { return .closed }
     if words.take("reset") { return .reset }
     if words.take("the whole flood") { return .wholeFlood }

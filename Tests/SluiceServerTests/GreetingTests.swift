@@ -110,6 +110,19 @@ import Testing
         #expect(greeting.lines.last == "No backend is up yet. Sluice goes on asking.")
     }
 
+    @Test func sayWhereThePageIsUnlessItIsOff() throws {
+        let up = [try state("gpu", llamaURL, .llamaServer, ["tiny"])]
+        let socket = try #require(SocketAddress(unixPath: "/run/sluice.sock"))
+        let address = try address(8484)
+        func last(_ addresses: [SocketAddress], _ hasPage: Bool) -> String? {
+            Greeting(addresses, up, isSearching: false, hasPage: hasPage).lines.last
+        }
+        #expect(last([socket, address], true) == "Watch it: http://127.0.0.1:8484/ui")
+        #expect(last([address], false)?.hasPrefix("  curl ") == true)
+        // Browsers do not speak to these.
+        #expect(last([socket], true)?.hasPrefix("  curl ") == true)
+    }
+
     @Test func ofASocketSayHowToReachIt() throws {
         let socket = try #require(SocketAddress(unixPath: "/run/sluice.sock"))
         let greeting = Greeting(

@@ -17,7 +17,7 @@ internal import Glibc
         /// Waiting for a request, or in the middle of one.
         case reading
         /// A request is being answered. Bytes that arrive are kept for the next one, up to a bound.
-        case replying(Exchange)
+        case replying(HTTPExchange)
         /// Everything is said; what the client still sends is thrown away until it has read our
         /// answer and closed. Closing at once would reset the connection and may take the answer
         /// with it.
@@ -31,7 +31,7 @@ internal import Glibc
     private let stream: OpaquePointer
     private var connection: OpaquePointer?
     var socket: Socket?
-    private var watch: Watch?
+    private(set) var watch: Watch?
     var deadlineTimer: Timer?
 
     private(set) var phase = Phase.reading
@@ -39,7 +39,7 @@ internal import Glibc
     private var head: RequestHead?
     private var body: [UInt8] = []
     /// Bytes of following requests that came while one was being answered.
-    private var unread: [UInt8] = []
+    var unread: [UInt8] = []
     /// How many such bytes are kept; the rest waits in the kernel.
     private static let unreadLimit = 16 * 1024
     /// Set while bytes are being parsed, so that an answer given at once does not start a second
@@ -117,7 +117,7 @@ internal import Glibc
     }
 
     /// So many reads a turn, then the others have theirs.
-    private static let readsPerTurn = 16
+    static let readsPerTurn = 16
 
     private func readRequests(_ seen: Readiness) {
         if !unread.isEmpty {
@@ -150,7 +150,7 @@ internal import Glibc
         watch?.callAgain(seen)
     }
 
-    private func receive(into buffer: UnsafeMutableRawBufferPointer) -> Socket.Transfer {
+    func receive(into buffer: UnsafeMutableRawBufferPointer) -> Socket.Transfer {
         unsafe socket?.receive(into: buffer) ?? .ended
     }
 
@@ -247,13 +247,14 @@ internal import Glibc
             // evhttp has answered by itself, which the gate's rules leave no reason for.
             return drop()
         }
-        let exchange = unsafe Exchange(
+        let exchange = unsafe HTTPExchange(
             connection: self, request: request, head: head, body: body)
         phase = .replying(exchange)
         server.handler(exchange)
     }
 
-    private func readWhileReplying(_ exchange: Exchange, _ seen: Readiness) {
+    private func readWhileReplying(_ exchange: HTTPExchange, _ seen: Readiness) {
+        if let webSocket = exchange.webSocket { return readMessages(webSocket, seen) }
         while unread.count < Self.unreadLimit {
             switch unsafe receive(into: server.loop.scratch) {
             case .bytes(let count):
@@ -373,6 +374,7 @@ internal import Glibc
             isBlocked = false
             exchange.observer?.clientDrained()
         }
+        exchange.webSocket?.outputMoved()
     }
 
     private func drained() {
@@ -383,13 +385,14 @@ internal import Glibc
                 exchange.observer?.clientDrained()
             }
             if exchange.isComplete { finish(exchange) }
+            exchange.webSocket?.outputMoved()
         case .lingering: socket?.endSending()
         case .reading, .closed: return
         }
     }
 
     /// The last byte of the answer is in the kernel's hands.
-    private func finish(_ exchange: Exchange) {
+    private func finish(_ exchange: HTTPExchange) {
         server.bodyBytes -= exchange.bodyBytes
         unsafe exchange.handBack(stream)
         phase = .reading
@@ -407,7 +410,7 @@ internal import Glibc
         let reply = server.refusalReply(
             .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
         var bytes: [UInt8] = []
-        Exchange.appendClosingReply(reply, to: &bytes)
+        HTTPExchange.appendClosingReply(reply, to: &bytes)
         unsafe bytes.withUnsafeBytes { unsafe write($0) }
         if case .closed = phase { return }
         linger()
@@ -425,7 +428,7 @@ internal import Glibc
     /// How long a client may take to read a last answer, and how much it may go on sending.
     private static let lingeringTime = Duration.seconds(2)
 
-    private func linger() {
+    func linger() {
         releaseBody()
         guard server.mayLinger else { return drop() }
         server.lingering += 1
@@ -438,7 +441,7 @@ internal import Glibc
 
     /// The client has closed, half-closed or reset. In the middle of an answer that means: it does
     /// not want it.
-    private func clientLeft() {
+    func clientLeft() {
         leave { $0.clientLeft() }
     }
 
@@ -451,6 +454,7 @@ internal import Glibc
     /// Closes an idle connection; one with a request closes when it is answered.
     func closeIfIdle() {
         if case .reading = phase, parser.isIdle, unread.isEmpty { drop() }
+        if case .replying(let exchange) = phase { exchange.webSocket?.closeIfIdle() }
     }
 
     /// Closes at once. The objects go at the end of the turn, since this may be one of their

@@ -183,6 +183,13 @@ internal import Glibc
         for connection in connections.values { connection.drop() }
     }
 
+    /// Requests on WebSockets beside the first of each. They count towards `connections` like those
+    /// that have one of their own.
+    var messages = 0
+    var isRoomForConnection: Bool {
+        connections.count - lingering + messages < options.connections
+    }
+
     // MARK: - Connections
 
     /// evhttp asks for a bufferevent inside accept; this is the first we hear of a connection. Its
@@ -208,8 +215,8 @@ internal import Glibc
         let adopted = newcomers
         newcomers = []
         for connection in adopted {
+            let isFull = !isRoomForConnection
             connections[ObjectIdentifier(connection)] = connection
-            let isFull = connections.count - lingering > options.connections
             connection.adopt(butRefuse: isDraining ? .shuttingDown : isFull ? .overloaded : nil)
         }
     }
