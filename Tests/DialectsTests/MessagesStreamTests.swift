@@ -247,10 +247,20 @@ import Testing
         }
     }
 
+    /// As Hugging Face's servers answer, and llama-server where it is asked in their words.
+    @Test func ranksMayBeAnArray() throws {
+        let body = "[{\"index\":0,\"score\":0.5},\n{\"index\":1,\"score\":0.25}]"
+        try forEveryCut(of: Array(body.utf8)) { pieces in
+            let decoded = try decodeDoor(.rerank, pieces, isStream: false)
+            #expect(JSONValue(decoded.bytes.dropLast()) == JSONValue(body.utf8))
+            #expect(!decoded.bytes.dropLast().contains(0x0A))
+        }
+    }
+
     @Test func whatIsNotWholeIsNoAnswer() throws {
         let cases: [(String, DialectError)] = [
             ("", .endedEarly), (#"{"tokens":[1"#, .endedEarly),
-            ("[]", .malformedFrame(excerpt: "[]")), ("<html>", .malformedFrame(excerpt: "<html>")),
+            ("5", .malformedFrame(excerpt: "5")), ("<html>", .malformedFrame(excerpt: "<html>")),
             (#"{"error":{"message":"m"}}"#, .reported(json: Array(#"{"message":"m"}"#.utf8))),
         ]
         for (body, error) in cases {

@@ -185,6 +185,22 @@ import Testing
         #expect(decoded.namedEvents.last?.data["response"]?["id"]?.string == "resp_made")
     }
 
+    /// `return_progress` of llama-server.
+    @Test func progressPassesAndABeginningThatIsToldTwiceDoesNot() throws {
+        let progress = #"{"type":"response.in_progress","response":{"id":"resp_up"},"#
+        let decoded = try decodeDoor(
+            .responses,
+            events: [
+                progress + #""prompt_progress":{"total":9,"processed":3}}"#,
+                progress + #""prompt_progress":{"total":9,"processed":9}}"#,
+                Self.created, progress.dropLast() + "}", Self.completed(),
+            ])
+        try check(decoded, "progress")
+        let events = decoded.namedEvents
+        #expect(events.compactMap { $0.data["prompt_progress"]?["processed"]?.int } == [3, 9])
+        #expect(events.count == 4 && events[0].data["response"]?["id"]?.string == "resp_up")
+    }
+
     @Test func anEmptyAnswerIsOne() throws {
         let decoded = try decodeDoor(.responses, events: [Self.completed()])
         try check(decoded, "empty")

@@ -103,15 +103,20 @@ struct DocumentDecoder: AnswerDecoder {
         } catch {
             throw .malformed(body.span)
         }
-        guard answer.kind == .object else { throw .malformed(body.span) }
+        // Ranks in the form of Hugging Face's servers are an array.
+        guard answer.kind == .object || answer.kind == .array else { throw .malformed(body.span) }
         dataEvents = 1
         let members = uniqueMembers(of: answer)
         if let error = EventReading.reportedError(answer, members) { throw .reported(json: error) }
         sink.beginEvent()
-        // Blanks between the tokens may be line breaks, which end an event.
         let start = sink.bytes.count
-        let set = members.value("model") == nil ? [] : [Self.model(options.model)]
-        sink.bytes.append(members, set: set)
+        if answer.kind == .array {
+            sink.bytes += [UInt8].json(answer)
+        } else {
+            let set = members.value("model") == nil ? [] : [Self.model(options.model)]
+            sink.bytes.append(members, set: set)
+        }
+        // Blanks between the tokens may be line breaks, which end an event.
         for i in start..<sink.bytes.count where sink.bytes[i] < 0x20 { sink.bytes[i] = 0x20 }
         sink.endEvent()
         let prompt = members.value("usage")?["prompt_tokens"]?.int

@@ -62,10 +62,15 @@ struct ResponsesStream: DoorStream {
         guard let response = members.value("response"), response.kind == .object else {
             throw .malformed
         }
-        if type != "response.created", id == nil { begin(into: &sink) }
         let parts = uniqueMembers(of: response)
         if id == nil { id = parts.value("id").map { .json($0) } ?? ownID }
-        guard options.isStream, told.insert(type).inserted else { return }
+        guard options.isStream else { return }
+        if type != "response.created" { writeBegin("response.created", into: &sink) }
+        // Told again, it may bring news: llama-server's `prompt_progress`.
+        let isNews = members.contains { member in
+            !["type", "response", "sequence_number"].contains { member.isNamed($0) }
+        }
+        guard told.insert(type).inserted || isNews else { return }
         write(type, members, set: [("response", written(parts))], into: &sink)
     }
 
@@ -112,10 +117,13 @@ struct ResponsesStream: DoorStream {
         guard id == nil else { return }
         id = ownID
         guard options.isStream else { return }
-        for type in ["response.created", "response.in_progress"] where told.insert(type).inserted {
-            write(
-                type, [], set: [("response", written([], status: "in_progress"))], into: &sink)
-        }
+        writeBegin("response.created", into: &sink)
+        writeBegin("response.in_progress", into: &sink)
+    }
+
+    private mutating func writeBegin(_ type: String, into sink: inout ChunkSink) {
+        guard told.insert(type).inserted else { return }
+        write(type, [], set: [("response", written([], status: "in_progress"))], into: &sink)
     }
 
     private var ownID: [UInt8] { .json(string: "resp_" + options.requestID) }
