@@ -87,6 +87,9 @@ async def play(port, data, expected):
             requests.pop()  # it has begun and is never answered
         closes = bool(requests) and "close" in requests[-1]
         for number, words in enumerate(requests):
+            if "upgrade" in words and b"websocket" in data.lower():
+                head = await reader.readuntil(b"\r\n\r\n")
+                return expect(head.startswith(b"HTTP/1.1 101 "), f"no upgrade: {head[:100]}")
             status, code, says_close = await read_answer(reader, words[1])
             # What breaks off in a request's body is refused before that request is answered.
             if refusal and number == len(requests) - 1 and str(status) == refusal[1] and code == refusal[2]:

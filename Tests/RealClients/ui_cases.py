@@ -283,11 +283,12 @@ def bounded(stage):
         watchers.append(watcher)
     wait_until(lambda: fetch(url, "GET", "/ui/api/events", timeout=2).status == 503, 10)
     held = []
-    # Until the kernel takes no more for any of them, and a while on.
-    while len(held) < 60 and (len(held) < 6 or min(held[-6:]) < size):
+    # Until the kernel takes no more for any of them, and a while on. How much of the last look is left over is chance, and
+    # the same for all, since they were sent the same.
+    while len(held) < 60 and (len(held) < 6 or min(held[-6:]) == 0):
         time.sleep(1)
         held.append(int(total(scrape(url), "sluice_unsent_bytes")))
-    expect(max(held) >= size, "nobody was ever behind")
+    expect(max(held) > 0, f"nobody was ever behind: {held}, {size} bytes a look")
     grown = process.memory() - before
     # What a watcher has not taken is at most the one snapshot that it was sent last.
     expect(max(held) <= 16 * (size + 4096), f"{max(held)} bytes are held for 16 of {size} each")
