@@ -87,7 +87,7 @@ async def play(port, data, expected):
             requests.pop()  # it has begun and is never answered
         closes = bool(requests) and "close" in requests[-1]
         for number, words in enumerate(requests):
-            if "upgrade" in words and b"websocket" in data.lower():
+            if words[2] == "/v1/chat/completions" and "upgrade" in words:
                 head = await reader.readuntil(b"\r\n\r\n")
                 return expect(head.startswith(b"HTTP/1.1 101 "), f"no upgrade: {head[:100]}")
             status, code, says_close = await read_answer(reader, words[1])
