@@ -11,10 +11,6 @@ internal import Relay
 internal import Routing
 
 extension Worker {
-    /// How long a backend may take to tell of its models. Whoever takes longer is listed without
-    /// details.
-    private static let listPatience = Duration.seconds(2)
-
     /// The version of the API, by which clients decide what they may use.
     func respondWithOllamaVersion(_ incoming: IncomingRequest) {
         let json = #"{"version":"\#(OllamaListing.version)","sluice":"\#(Version.number)"}"#
@@ -141,6 +137,13 @@ extension Worker {
             question = BackendQuestion(backend, "GET", "/props" + query)
         case .openai, .auto: break
         }
+        // Lists ask as many things as there are backends; models to ask of may be many more.
+        if let question, sharedQuestions[question.key] == nil,
+            sharedQuestions.count >= SharedQuestion.limit
+        {
+            return refuse(
+                incoming, APIError(.overloaded, "Too many models are asked for at a time."))
+        }
         ask(question.map { [$0] } ?? [], for: incoming) { [unowned self] answers in
             let answer = answers[backend.name]
             guard backend.kind == .ollama else {
@@ -152,124 +155,5 @@ extension Worker {
             }
             respond(incoming, Answers.json(Array(json.bytes), incoming.identity.id))
         }
-    }
-
-    private func ask(
-        _ questions: [BackendQuestion], for incoming: IncomingRequest,
-        then completion: @escaping ([String: BackendAnswer]) -> Void
-    ) {
-        guard !questions.isEmpty else { return completion([:]) }
-        let inquiry = Inquiry(self, incoming, completion)
-        inquiries[ObjectIdentifier(inquiry)] = inquiry
-        inquiry.ask(questions, within: Self.listPatience)
-    }
-}
-
-/// A small question to one backend.
-struct BackendQuestion {
-    let backend: BackendState
-    let method: String
-    let path: String
-    let body: [UInt8]?
-
-    init(_ backend: BackendState, _ method: String, _ path: String, _ body: [UInt8]? = nil) {
-        (self.backend, self.method, self.path, self.body) = (backend, method, path, body)
-    }
-}
-
-/// What a backend has answered.
-enum BackendAnswer {
-    case told(JSONText)
-    case failed(APIError)
-
-    var json: JSONText? {
-        if case .told(let json) = self { json } else { nil }
-    }
-
-    var error: APIError? {
-        if case .failed(let error) = self { error } else { nil }
-    }
-}
-
-/// Asks backends for one client, all at once. The worker holds it until it has answered, or its
-/// client has left.
-final class Inquiry: ExchangeObserver {
-    private unowned let worker: Worker
-    private let incoming: IncomingRequest
-    private var completion: (([String: BackendAnswer]) -> Void)?
-    private var fetches: [Fetch] = []
-    private var answers: [String: BackendAnswer] = [:]
-    private var expected = 0
-
-    init(
-        _ worker: Worker, _ incoming: IncomingRequest,
-        _ completion: @escaping ([String: BackendAnswer]) -> Void
-    ) {
-        self.worker = worker
-        self.incoming = incoming
-        self.completion = completion
-        incoming.exchange.observer = self
-    }
-
-    func ask(_ questions: [BackendQuestion], within patience: Duration) {
-        expected = questions.count
-        fetches = questions.map { question in
-            let settings = question.backend.settings
-            let head = upstreamHead(
-                question.method, question.path, to: settings, bodyLength: question.body?.count,
-                accept: "application/json", identity: incoming.identity)
-            return Fetch(
-                CallRequest(head: head, body: question.body.map { [.bytes($0)] } ?? []),
-                to: question.backend.target, through: worker.pool, within: patience
-            ) { [unowned self] result in
-                take(result, question.backend.name)
-            }
-        }
-        for fetch in fetches { fetch.start() }
-    }
-
-    private func take(_ result: FetchResult, _ name: String) {
-        switch result {
-        case .answered(let head, let body):
-            // What is not JSON tells nothing.
-            if head.status == 200, let json = try? JSONText(body) {
-                answers[name] = .told(json)
-            } else {
-                answers[name] = .failed(worker.translate(head, body, backend: name))
-            }
-        case .failed(let failure):
-            answers[name] = .failed(
-                APIError(.upstreamUnreachable, "The backend '\(name)' \(failure.words)."))
-        }
-        guard answers.count == expected, let completion else { return }
-        close()
-        completion(answers)
-    }
-
-    private func close() {
-        completion = nil
-        if incoming.exchange.observer === self { incoming.exchange.observer = nil }
-        worker.inquiries[ObjectIdentifier(self)] = nil
-        // This may be a callback of one of them.
-        let fetches = fetches
-        worker.loop.afterThisTurn { [self] in _ = (self, fetches) }
-    }
-
-    func clientLeft() { end(.clientLeft) }
-    func clientStalled() { end(.clientStalled) }
-    // Nothing has been sent yet.
-    func clientBlocked() {}
-    func clientDrained() {}
-    func replyDelivered() {}
-
-    /// Ends it without an answer.
-    func end(_ ending: Ending) {
-        guard completion != nil else { return }
-        for fetch in fetches { fetch.cancel() }
-        close()
-        var record = incoming.record
-        record.ending = ending
-        record.totalMilliseconds = incoming.began.milliseconds(to: worker.loop.now)
-        worker.finished(record)
     }
 }

@@ -55,6 +55,8 @@ final class Worker {
     var lastQuestion = 0
     /// Requests that wait for what backends tell of themselves.
     var inquiries: [ObjectIdentifier: Inquiry] = [:]
+    /// What backends are being asked for them.
+    var sharedQuestions: [BackendQuestion.Key: SharedQuestion] = [:]
     var unsent: [WorkerTalk] = []
     /// Requests that came before the backends were asked.
     var earlyRequests: [Int: EarlyRequest] = [:]

@@ -101,6 +101,85 @@ import Testing
         #expect(messages[2...].map { $0["name"]?.string } == results.map(\.2))
     }
 
+    /// Calls of one turn, results, and the ids that these name.
+    static let turns: [(calls: [(id: String?, name: String)], results: [String], ids: [String])] = [
+        // In turn, whatever has been taken before.
+        (
+            [(nil, "f"), ("x", "g"), (nil, "f")],
+            [#""tool_call_id":"x""#, "", #""name":"none""#, ""],
+            ["x", "call_0_0", "call_0_2", "call_0"]
+        ),
+        // By name the first that is left, then any.
+        (
+            [(nil, "f"), (nil, "g"), (nil, "f"), (nil, "g")],
+            [
+                #""tool_name":"g""#, "", #""tool_name":"f""#, #""tool_name":"f""#,
+                #""tool_name":"f""#,
+            ],
+            ["call_0_1", "call_0_0", "call_0_2", "call_0_3", "call_0"]
+        ),
+        // An id that stands there twice is answered once, an unknown one answers nothing.
+        (
+            [("x", "f"), ("x", "f"), (nil, "f")],
+            [#""tool_call_id":"y""#, #""tool_call_id":"x""#, #""tool_name":"f""#, ""],
+            ["y", "x", "call_0_2", "call_0"]
+        ),
+        // What was taken by name or in turn is not there for its id.
+        (
+            [("x", "f"), ("y", "f")],
+            [#""tool_name":"f""#, #""tool_call_id":"x""#, "", #""tool_name":"f""#],
+            ["x", "x", "y", "call_0"]
+        ),
+    ]
+
+    @Test(arguments: turns)
+    func resultsFindTheirCalls(
+        _ calls: [(id: String?, name: String)], _ results: [String], _ ids: [String]
+    ) throws {
+        let body = Self.conversation(calls, results)
+        let (json, _) = try written(.chat, body, for: requestTarget(.llamaServer))
+        #expect(json["messages"]?.elements.dropFirst().map { $0["tool_call_id"]?.string } == ids)
+    }
+
+    /// A walk over all open calls for each result took a second for some thousand.
+    @Test func manyCallsAndResultsTakeTheirOwnTimeOnly() throws {
+        let count = 20_000
+        let calls = (0..<count).map { number in
+            number < count / 2 ? (nil, "f\(number % 2)") : (id: "x\(number)", name: "h")
+        }
+        // By id from the last, by name, and in turn: each has to pass over what others took.
+        let results = (0..<count).map { number in
+            switch number % 4 {
+            case 0, 2: #""tool_call_id":"x\#(count - 1 - number / 2)""#
+            case 1: #""tool_name":"f1""#
+            default: #""tool_name":"unknown""#
+            }
+        }
+        let body = Array(Self.conversation(calls, results).utf8)
+        var translation = FacadeTranslation(try OllamaRequest(reading: body, .chat))
+        let clock = ContinuousClock()
+        var request: UpstreamRequest?
+        let time = try clock.measure {
+            request = try translation.makeUpstreamRequest(for: requestTarget(.llamaServer))
+        }
+        #expect(time < .seconds(10), "\(time)")
+        let json = JSONValue(try #require(request).bytes(client: body))
+        let ids = json?["messages"]?.elements.dropFirst().map { $0["tool_call_id"]?.string } ?? []
+        #expect(ids.count == count && Set(ids).count == count, "each call has its result")
+    }
+
+    private static func conversation(
+        _ calls: [(id: String?, name: String)], _ results: [String]
+    ) -> String {
+        let calls = calls.map { call in
+            let id = call.id.map { "\"id\":\"\($0)\"," } ?? ""
+            return "{\(id)\"function\":{\"name\":\"\(call.name)\"}}"
+        }
+        let turn = #"{"role":"assistant","tool_calls":[\#(calls.joined(separator: ","))]}"#
+        let answers = results.map { #"{"role":"tool"\#($0.isEmpty ? "" : ",")\#($0)}"# }
+        return #"{"messages":[\#(([turn] + answers).joined(separator: ","))]}"#
+    }
+
     @Test func aPromptIsAUsersMessage() throws {
         let body = #"{"prompt":"hi","system":"s","images":["iVBORw"],"options":{"top_p":1}}"#
         let (json, request) = try written(.generate, body, for: requestTarget(.openAI))

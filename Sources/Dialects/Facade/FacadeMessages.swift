@@ -8,8 +8,8 @@ struct FacadeMessages {
     private let kind: UpstreamKind
     private var body: [UInt8] = [UInt8(ascii: "[")]
     private var count = 0
-    /// Calls that have no result yet: their ids, as JSON strings, and the functions' names.
-    private var open: [(id: [UInt8], name: String)] = []
+    /// Calls that have no result yet.
+    private var open = FacadeOpenCalls()
     /// What has no place in OpenAI's messages, or not at this kind of backend.
     private(set) var ignored: [String] = []
 
@@ -107,7 +107,7 @@ struct FacadeMessages {
     // MARK: - Calls
 
     private mutating func writeCalls(_ calls: [JSONText]) {
-        open = []
+        open = FacadeOpenCalls()
         for (index, call) in calls.enumerated() {
             body.append(index == 0 ? #","tool_calls":[{"id":"# : #",{"id":"#)
             var id: [UInt8] = []
@@ -126,7 +126,7 @@ struct FacadeMessages {
             if let given = function?["arguments"], !given.isNull { arguments = Array(given.bytes) }
             body.appendEscaped(arguments.span)
             body.append(#""}}"#)
-            open.append((id, function?["name"]?.string ?? ""))
+            open.append(id, function?["name"]?.string ?? "")
         }
         if !calls.isEmpty { body.append(UInt8(ascii: "]")) }
     }
@@ -134,13 +134,12 @@ struct FacadeMessages {
     /// Which call a result answers: by its id, else by the function's name, else the next in turn.
     private mutating func writeResult(_ fields: [JSONText.Member]) {
         let name = fields.value("tool_name") ?? fields.value("name")
-        let position = open.firstIndex { $0.name == name?.string } ?? open.indices.first
         body.append(#","tool_call_id":"#)
         if let id = fields.value("tool_call_id") {
             body += id.bytes
-            open.removeAll { $0.id == Array(id.bytes) }
-        } else if let position {
-            body += open.remove(at: position).id
+            open.remove(id: Array(id.bytes))
+        } else if let id = open.removeNext(named: name?.string) {
+            body += id
         } else {
             body.append(#""call_0""#)
         }

@@ -28,6 +28,7 @@ public func top(_ configuration: Configuration, _ style: TopStyle) -> (report: S
     case .failure(let report): return (report, false)
     case .success(let body):
         if style == .json { return (String(decoding: body, as: UTF8.self), true) }
+        // A Sluice answers with JSON; whatever else listens there need not.
         guard let state = try? JSONText(body) else { return ("that is no Sluice\n", false) }
         let lines = TopText(state).lines(width: nil, height: nil)
         return (lines.map { $0 + "\n" }.joined(), true)
