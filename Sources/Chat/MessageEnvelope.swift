@@ -78,18 +78,28 @@ public struct MessageEnvelope: Equatable, Sendable {
         return String(decoding: name, as: UTF8.self)
     }
 
-    /// Overwrites a member, and the comma that divides it from the next or the one before.
+    /// Overwrites a member, and the comma that divides it from the next or else the one before.
+    ///
+    /// Only the last member of an object looks back: a message may name its id very often, and all
+    /// that was overwritten lies there.
     private static func blank(_ member: Range<Int>, in body: inout [UInt8]) {
-        let space = UInt8(ascii: " ")
-        let isSpace = { (byte: UInt8) in [0x20, 0x09, 0x0A, 0x0D].contains(byte) }
+        let (space, comma) = (UInt8(ascii: " "), UInt8(ascii: ","))
         for i in member { body[i] = space }
-        let comma = UInt8(ascii: ",")
-        let next = body[member.upperBound...].firstIndex { !isSpace($0) }
-        let last = body[..<member.lowerBound].lastIndex { !isSpace($0) }
-        if let next, body[next] == comma {
+        if let next = body[member.upperBound...].firstIndex(where: { !isSpace($0) }),
+            body[next] == comma
+        {
             body[next] = space
-        } else if let last, body[last] == comma {
+        } else if let last = body[..<member.lowerBound].lastIndex(where: { !isSpace($0) }),
+            body[last] == comma
+        {
             body[last] = space
+        }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x20, 0x09, 0x0A, 0x0D: true
+        default: false
         }
     }
 }

@@ -16,14 +16,19 @@ public struct KeySettings: Sendable, Equatable {
     public var tokensPerDay: Int?
     /// Which requests go first when a queue has formed.
     public var priority = KeyPriority.interactive
-    /// Whether it may look at everybody's requests at `/ui`, and stop them.
-    public var ui = true
+    /// Whether it may look at everybody's requests at `/ui`, and stop them; `nil` leaves it to
+    /// `mayWatch`.
+    public var ui: Bool?
 
     /// A key that may use everything.
     public init(name: String, key: Secret) {
         self.name = name
         self.key = key
     }
+
+    /// Whether the holder may look at everybody's requests, and stop them. Who may not use every
+    /// model should not see which others use, unless it is said.
+    public var mayWatch: Bool { ui ?? models.contains("*") }
 
     /// Whether the holder may use, and see, the model that clients call `model`.
     public func allows(model: String) -> Bool {

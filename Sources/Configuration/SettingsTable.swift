@@ -110,8 +110,9 @@ extension Setting {
             KeyPriority.interactive.rawValue,
             "Whose requests leave the queue first: batch waits for interactive."),
         Setting(
-            "keys[].ui", .flag, "true",
-            "Whether the key may look at everybody's requests at /ui, and stop them."),
+            "keys[].ui", .flag, nil,
+            "Whether the key may look at everybody's requests at /ui, and stop them; absent: if it may use all models."
+        ),
     ]
 
     private static let access = [

@@ -144,7 +144,7 @@ struct AccessPolicy: Sendable {
     /// `cors_origins` says. `site` is the `Sec-Fetch-Site` field, which browsers send and pages
     /// cannot set: it tells also where a proxy has changed the name.
     func refusePage(_ caller: Caller, site: String?, key: KeySettings? = nil) -> APIError? {
-        if let key, !key.ui {
+        if let key, !key.mayWatch {
             return APIError(.forbidden, "This key may not look at /ui (keys[].ui).")
         }
         if keys.isEmpty, let host = caller.host, !hosts.isOurs(host) {

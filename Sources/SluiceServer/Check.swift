@@ -101,7 +101,7 @@ func runningTarget(_ configuration: Configuration) throws(SocketError) -> CallTa
 func runningRequest(_ configuration: Configuration, _ path: String) -> CallRequest {
     var head = "GET \(path) HTTP/1.1\r\nHost: localhost\r\n"
     // One that may look at /ui, if there is one.
-    if let key = configuration.keys.first(where: \.ui) ?? configuration.keys.first {
+    if let key = configuration.keys.first(where: \.mayWatch) ?? configuration.keys.first {
         head += "Authorization: Bearer \(key.key.text)\r\n"
     }
     return CallRequest(head: Array((head + "\r\n").utf8))

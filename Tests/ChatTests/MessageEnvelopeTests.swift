@@ -22,6 +22,7 @@ import Testing
         // Of several the last one counts, and none is left.
         (#"{"id":"a","n":1,"id":"b"}"#, "b", #"{         "n":1         }"#),
         (#"{"id":"a","id":"b"}"#, "b", #"{                 }"#),
+        (#"{"n":1 , "id":"a" , "id":"b" }"#, "b", #"{"n":1                       }"#),
         (#"{"n":1,"id":"a","id":"b"}"#, "b", #"{"n":1                  }"#),
         // Escapes, in the name too, and what is not at the top.
         (
@@ -54,6 +55,14 @@ import Testing
         let (envelope, _) = read(#"{"id":\#(value),"type":"cancel"}"#)
         #expect(envelope.id == nil && !envelope.isCancel)
         #expect(envelope.fault?.param == "id")
+    }
+
+    /// Each that looked back over all that was overwritten before it would take hours.
+    @Test func aMessageMayNameItsIDVeryOften() {
+        let members = Array(repeating: #""id":"a""#, count: 30_000).joined(separator: ",")
+        let (envelope, left) = read("{" + members + "}")
+        #expect(envelope.id == "a")
+        #expect(left.allSatisfy { "{ }".contains($0) })
     }
 
     @Test func anIDMayHave128Bytes() {

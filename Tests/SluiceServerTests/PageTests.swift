@@ -126,6 +126,15 @@ import Testing
         #expect(policy.refusePage(caller(), site: nil, key: bob)?.code == .forbidden)
     }
 
+    @Test func aKeyForSomeModelsMayNotWatchUnlessItIsSaid() {
+        var bob = KeySettings(name: "bob", key: Secret("b"))
+        bob.models = ["tiny"]
+        let policy = policy { $0.keys = [bob] }
+        #expect(policy.refusePage(caller(), site: nil, key: bob)?.code == .forbidden)
+        bob.ui = true
+        #expect(policy.refusePage(caller(), site: nil, key: bob) == nil)
+    }
+
     @Test func onlyItsFilesNeedNoKey() {
         let locked = policy { $0.keys = [KeySettings(name: "a", key: Secret("k"))] }
         for file in PageFile.allCases {

@@ -220,6 +220,7 @@ public struct CallTarget: Sendable {
     }
 
     private func connectToNext(after failure: SocketError?) {
+        patience?.cancel()
         connection?.close()
         connection = nil
         guard triedAddresses < target.addresses.count else {

@@ -125,8 +125,9 @@ extension Worker {
         }
         let watcher = PageWatcher(self, incoming)
         page.watchers[ObjectIdentifier(watcher)] = watcher
-        watcher.begin()
+        // Its beginning may find that its client has left already, and then says that nobody looks.
         want(.on)
+        watcher.begin()
     }
 
     /// Shows what there is to everybody here who looks. Who has not read the last one yet is not
