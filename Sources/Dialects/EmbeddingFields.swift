@@ -64,6 +64,11 @@ private func writeOpenAIEmbedding(
     var splice = OpenAIRequestSplice(request.json.source, request.members, parameters)
     splice.setModel(target.upstreamModel, of: request)
     var ignored = IgnoredFields()
+    let lookalikes = parameters.lookalikes(for: target) { EmbeddingFields.rule($0) != nil }
+    for name in lookalikes {
+        splice.remove(name)
+        ignored.insert(name)
+    }
     for entry in parameters.entries {
         // llama-server refuses a format that is null (recorded).
         if entry.value.isNull {

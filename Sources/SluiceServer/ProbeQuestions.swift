@@ -65,7 +65,7 @@ extension Probe {
         case .models: return takeModels(status, json)
         case .properties: takeProperties(json)
         case .slotsOfAModel:
-            if let slots = json?["total_slots"]?.int { found.slots = .perModel(max(slots, 1)) }
+            if let slots = json?["total_slots"]?.told { found.slots = .perModel(slots) }
         case .running: takeRunning(json)
         case .abilities:
             // Not knowing is a state of its own; it is asked again in the next round.
@@ -94,7 +94,7 @@ extension Probe {
             // a model is no news because it is listed again.
             return state.models.first { $0.id == id }
                 ?? ModelInfo(
-                    id: id, created: entry["created"]?.int, ownedBy: entry["owned_by"]?.string,
+                    id: id, created: entry["created"]?.moment, ownedBy: entry["owned_by"]?.string,
                     aliases: entry["aliases"]?.elements.compactMap(\.string) ?? [])
         }
         // `/api/tags` does not know what a chat template adds (wire notes of Ollama, section 5), so
@@ -122,11 +122,11 @@ extension Probe {
         // What was known stays, if it does not say.
         guard let json else { return }
         let isRouter = json["role"]?.isString("router") == true
-        found.residentModels = isRouter ? json["max_instances"]?.int : nil
+        found.residentModels = isRouter ? json["max_instances"]?.toldLimit : nil
         // A router that was asked before keeps what its models said.
         guard !isRouter || state.settings.slots != .auto else { return }
         found.slots = SlotRule(
-            found.kind, state.settings.slots, discovered: json["total_slots"]?.int)
+            found.kind, state.settings.slots, discovered: json["total_slots"]?.told)
     }
 
     private func takeRunning(_ json: JSONText?) {
@@ -134,6 +134,21 @@ extension Probe {
         found.loaded = list.compactMap { $0["name"]?.string }
         found.slots = SlotRule(.ollama, state.settings.slots)
     }
+}
+
+extension JSONText {
+    /// The number as seconds since 1970, unless the year would have more than four digits: some
+    /// servers tell milliseconds.
+    fileprivate var moment: Int? {
+        guard let int, 0..<253_402_300_800 ~= int else { return nil }
+        return int
+    }
+
+    /// The number as a count of what a server has, within what can be added up.
+    fileprivate var told: Int? { int.map { min(max($0, 1), 1 << 20) } }
+
+    /// The same where 0 means any number.
+    fileprivate var toldLimit: Int? { int.map { $0 > 0 ? min($0, 1 << 20) : 1 << 20 } }
 }
 
 /// A model's name as the value of a query (RFC 3986, section 3.4).

@@ -152,6 +152,88 @@ import Testing
         #expect(content.map { $0["text"]?.string } == ["Hi!"])
     }
 
+    private static let tool = block(1, #"{"type":"tool_use","id":"t","name":"f"}"#)
+    private static func json(_ index: Int, _ piece: String) -> String {
+        delta(index, #"{"type":"input_json_delta","partial_json":"\#(piece)"}"#)
+    }
+
+    /// Events after which text comes whose block has ended, or never began; and what a client reads.
+    static let late: [(events: [String], blocks: [String])] = [
+        (
+            [emptyText, text(0, "Hi"), tool, json(1, "{}"), text(0, " there"), text(0, "!")],
+            ["Hi", "{}", " there!"]
+        ),
+        (
+            [emptyText, text(0, "a"), tool, text(0, "b"), stop(0), stop(1), text(0, "c")],
+            ["a", "{}", "b", "c"]
+        ),
+        // The upstream's next block goes behind ours.
+        (
+            [emptyText, text(0, "a"), tool, text(0, "b"), block(2, #"{"type":"text","text":""}"#)]
+                + [text(2, "c"), stop(2), text(1, "d")], ["a", "{}", "b", "c", "d"]
+        ),
+        ([text(0, "a"), text(0, "b")], ["ab"]),
+        (
+            [delta(0, #"{"type":"thinking_delta","thinking":"a"}"#), text(1, "b")],
+            ["a", "b"]
+        ),
+        // Begun again after its end, as llama-server might.
+        ([emptyText, text(0, "a"), stop(0), emptyText, text(0, "b")], ["a", "b"]),
+        // Nothing is missed of these.
+        (
+            [emptyText, text(0, "a"), tool, text(0, ""), json(0, "")]
+                + [delta(0, #"{"type":"signature_delta","signature":"s"}"#)], ["a", "{}"]
+        ),
+    ]
+
+    @Test(arguments: late)
+    func textWhoseBlockHasEndedIsABlockOfItsOwn(_ events: [String], _ blocks: [String]) throws {
+        let all = [Self.start] + events + Self.ending
+        let decoded = try decodeDoor(.messages, events: all)
+        try check(decoded, "late")
+        var told = Array(repeating: "", count: blocks.count)
+        for event in decoded.namedEvents where event.name == "content_block_delta" {
+            let index = try #require(event.data["index"]?.int)
+            let delta = try #require(event.data["delta"])
+            for key in ["text", "thinking", "partial_json"] {
+                told[index] += delta[key]?.string ?? ""
+            }
+        }
+        #expect(told.map { $0.isEmpty ? "{}" : $0 } == blocks)
+        let whole = try decodeDoor(.messages, events: all, isStream: false)
+        let content = JSONValue(whole.bytes.dropLast())?["content"]?.elements ?? []
+        let texts = content.map { $0["text"]?.string ?? $0["thinking"]?.string ?? "{}" }
+        #expect(texts == blocks)
+        for (index, block) in content.enumerated() {
+            let start = decoded.namedEvents.first {
+                $0.name == "content_block_start" && $0.data["index"]?.int == index
+            }
+            #expect(start?.data["content_block"]?["type"] == block["type"])
+        }
+    }
+
+    /// A piece of a call is of no use without the others, and a call that lacks one must not be made.
+    @Test func aCallThatCannotBeWholeIsAFault() throws {
+        for index in [1, 7] {
+            let events = [
+                Self.start, Self.tool, Self.json(1, "{"), Self.block(2, #"{"type":"text"}"#),
+                Self.json(index, "}"),
+            ]
+            for isStream in [true, false] {
+                let decoded = try decodeDoor(
+                    .messages, events: events + Self.ending, isStream: isStream)
+                #expect(decoded.error == .malformedFrame(excerpt: Self.json(index, "}")))
+            }
+        }
+    }
+
+    @Test func blocksBeyondAllMeasureAreAFault() throws {
+        let texts = (0..<5000).map { Self.text($0 % 2, "x") }
+        let decoded = try decodeDoor(.messages, events: [Self.start] + texts + Self.ending)
+        #expect(decoded.error != nil)
+        #expect(decoded.namedEvents.count { $0.name == "content_block_start" } == 4096)
+    }
+
     @Test func aMessageWithoutABeginGetsOne() throws {
         for late in [[], [Self.start]] {
             let decoded = try decodeDoor(

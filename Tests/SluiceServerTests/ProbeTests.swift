@@ -56,6 +56,38 @@ import Testing
         #expect(probe.found.slots == .perBackend(2))
     }
 
+    @Test(arguments: [
+        (Probe.Question.models, "router/models-after"), (.models, "endpoints/v1-models"),
+        (.properties, "router/props"), (.properties, "endpoints/props"),
+        (.slotsOfAModel, "endpoints/props"),
+    ])
+    func everyNumberABackendTellsIsBorne(_ question: Probe.Question, _ name: String) throws {
+        let bodies = withOddNumbers(try body("llama-server/\(name).response.http"))
+        #expect(!bodies.isEmpty)
+        for (what, body) in bodies {
+            let probe = try probe(.llamaServer)
+            #expect(probe.take(question, "", 200, body) == nil)
+            for model in probe.found.models {
+                #expect(model.created.map { (0..<253_402_300_800).contains($0) } ?? true, "\(what)")
+            }
+            let counts = 1...1 << 20
+            #expect(probe.found.residentModels.map(counts.contains) ?? true, "\(what)")
+            switch probe.found.slots {
+            case .perBackend(let count), .perModel(let count):
+                #expect(counts.contains(count), "\(what)")
+            case .unlimited: break
+            }
+        }
+    }
+
+    /// `--models-max 0`.
+    @Test func aRouterWithoutALimitHoldsAnyNumber() throws {
+        let probe = try probe(.llamaServer)
+        _ = probe.take(
+            .properties, "", 200, Array(#"{"role":"router","max_instances":0}"#.utf8))
+        #expect(probe.found.residentModels == 1 << 20)
+    }
+
     @Test func whatTheOperatorSaysOfSlotsHolds() throws {
         let probe = try probe(.llamaServer) { $0.slots = .count(7) }
         _ = probe.take(.properties, "", 200, try body("llama-server/endpoints/props.response.http"))

@@ -119,7 +119,7 @@ struct DocumentDecoder: AnswerDecoder {
         // Blanks between the tokens may be line breaks, which end an event.
         for i in start..<sink.bytes.count where sink.bytes[i] < 0x20 { sink.bytes[i] = 0x20 }
         sink.endEvent()
-        let prompt = members.value("usage")?["prompt_tokens"]?.int
+        let prompt = members.value("usage")?["prompt_tokens"]?.tokenCount
         usage = prompt.map { ($0, 0) }
         isDone = true
         body = []

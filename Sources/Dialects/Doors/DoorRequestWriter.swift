@@ -66,6 +66,13 @@ struct DoorRequestWriter {
         // Null means absent, but llama-server takes it for a value of a wrong type.
         for entry in parameters.entries where entry.value.isNull { splice.remove(entry.name) }
         try refuseFields()
+        let lookalikes = parameters.lookalikes(for: target) {
+            DoorFields.rule($0, at: request.door) != nil
+        }
+        for name in lookalikes {
+            splice.remove(name)
+            ignored.insert(name)
+        }
         switch request.door {
         case .responses: try writeResponses()
         case .messages, .countTokens: try writeMessages()

@@ -16,9 +16,12 @@ struct MessagesStream: DoorStream {
     private var promptTokens: Int?
     private var completionTokens: Int?
     private var hasBegun = false
-    /// The blocks that have begun, and whether they have ended.
-    private var blocks: [Int: Bool] = [:]
-    /// The block that is open.
+    /// The blocks that have begun, by the upstream's index, with the client's.
+    private var places: [Int: Int] = [:]
+    /// The client's index that no block has had, nor any beyond it.
+    private var nextPlace = 0
+    private var blockCount = 0
+    /// The one block that is open, by the client's index.
     private var open: (index: Int, isThinking: Bool)?
     private var assembly: MessageAssembly
 
@@ -56,10 +59,9 @@ struct MessagesStream: DoorStream {
             }
             start(members, uniqueMembers(of: message), into: &sink)
         case "content_block_start", "content_block_delta", "content_block_stop":
-            guard let index = members.value("index")?.int, blocks.count < Self.blockLimit else {
-                throw .malformed(event)
-            }
-            try takeOfBlock(type, members, index, into: &sink)
+            guard let index = members.value("index")?.upstreamIndex,
+                try takeOfBlock(type, members, index, into: &sink)
+            else { throw .malformed(event) }
         case "message_delta": end(members, into: &sink)
         case "message_stop":
             endBlock(into: &sink)
@@ -132,39 +134,54 @@ struct MessagesStream: DoorStream {
     /// Counts tokens: those of the prompt are told in three parts.
     private mutating func note(_ usage: JSONText?) {
         guard let usage else { return }
-        if let input = usage["input_tokens"]?.int {
+        if let input = usage["input_tokens"]?.tokenCount {
             let cached = ["cache_read_input_tokens", "cache_creation_input_tokens"]
-            promptTokens = cached.reduce(input) { $0 + (usage[$1]?.int ?? 0) }
+            promptTokens = cached.reduce(input) { $0 + (usage[$1]?.tokenCount ?? 0) }
         }
-        completionTokens = usage["output_tokens"]?.int ?? completionTokens
+        completionTokens = usage["output_tokens"]?.tokenCount ?? completionTokens
     }
 
     // MARK: - Its blocks
 
+    /// Whether the event could be told.
     private mutating func takeOfBlock(
         _ type: String, _ members: [JSONText.Member], _ index: Int, into sink: inout ChunkSink
-    ) throws(DialectError) {
+    ) throws(DialectError) -> Bool {
         switch type {
         case "content_block_start":
-            guard blocks[index] == nil else { return }
-            endBlock(into: &sink)
-            try startBlock(members, index, into: &sink)
+            guard places[index] == nil else { return true }
+            return try startBlock(members, members.value("content_block"), index, into: &sink)
         case "content_block_delta":
-            guard blocks[index] == false, let delta = members.value("delta") else { return }
+            guard let delta = members.value("delta") else { return true }
+            if open == nil || open?.index != places[index] {
+                switch LateDelta(delta) {
+                case .nothing: return true
+                case .lost: return false
+                case .text(let block):
+                    // It was written here.
+                    let block = try? JSONText(block)
+                    guard try startBlock([], block, index, into: &sink) else { return false }
+                }
+            }
             if delta["type"]?.isString("signature_delta") == true { open?.isThinking = false }
-            if !options.isStream { try assembly.take(delta, ofBlock: index) }
-            write(type, members, into: &sink)
+            guard let place = open?.index else { return false }
+            if !options.isStream { try assembly.take(delta, ofBlock: place) }
+            let moved: [FilledMember] = place == index ? [] : [("index", .json(place))]
+            write(type, members, set: moved, into: &sink)
         default:
-            guard open?.index == index else { return }
-            endBlock(into: &sink)
+            if let open, open.index == places[index] { endBlock(into: &sink) }
         }
+        return true
     }
 
+    /// Begins a block, under the upstream's index where that is still free; false if there are too
+    /// many.
     private mutating func startBlock(
-        _ members: [JSONText.Member], _ index: Int, into sink: inout ChunkSink
-    ) throws(DialectError) {
+        _ members: [JSONText.Member], _ told: JSONText?, _ index: Int, into sink: inout ChunkSink
+    ) throws(DialectError) -> Bool {
+        guard blockCount < Self.blockLimit else { return false }
+        endBlock(into: &sink)
         var block: [UInt8] = []
-        let told = members.value("content_block")
         var fill: [FilledMember] = []
         switch told?["type"]?.string {
         case "tool_use": fill = [("input", .json("{}"))]
@@ -173,10 +190,16 @@ struct MessagesStream: DoorStream {
         default: break
         }
         block.append(told.map(uniqueMembers) ?? [], fill: fill)
-        blocks[index] = false
-        open = (index, told?["type"]?.isString("thinking") == true)
-        if !options.isStream { try assembly.startBlock(index, block) }
-        write("content_block_start", members, set: [("content_block", block)], into: &sink)
+        let place = max(index, nextPlace)
+        places[index] = place
+        nextPlace = place + 1
+        blockCount += 1
+        open = (place, told?["type"]?.isString("thinking") == true)
+        if !options.isStream { try assembly.startBlock(place, block) }
+        var set: [FilledMember] = [("content_block", block)]
+        if place != index || members.isEmpty { set.insert(("index", .json(place)), at: 0) }
+        write("content_block_start", members, set: set, into: &sink)
+        return true
     }
 
     /// Ends the block that is open: one goes before the next begins. A thought has its signature
@@ -184,7 +207,6 @@ struct MessagesStream: DoorStream {
     private mutating func endBlock(into sink: inout ChunkSink) {
         guard let block = open else { return }
         open = nil
-        blocks[block.index] = true
         let index: FilledMember = ("index", .json(block.index))
         if block.isThinking {
             write(
@@ -218,5 +240,26 @@ struct MessagesStream: DoorStream {
         sink.beginEvent(named: "error")
         error.appendMessagesJSON(requestID: options.requestID, to: &sink.bytes)
         sink.endEvent()
+    }
+}
+
+/// What a delta means whose block has ended, or never began.
+private enum LateDelta {
+    /// It brings nothing that is missed.
+    case nothing
+    /// It brings a piece of a call, which is of no use without the others.
+    case lost
+    /// It brings text or a thought, which needs a block that begins so.
+    case text(block: [UInt8])
+
+    init(_ delta: JSONText) {
+        func brings(_ name: String) -> Bool { delta[name].map { !isEmptyValue($0) } ?? false }
+        switch delta["type"]?.string {
+        case "text_delta" where brings("text"): self = .text(block: .json(#"{"type":"text"}"#))
+        case "thinking_delta" where brings("thinking"):
+            self = .text(block: .json(#"{"type":"thinking"}"#))
+        case "input_json_delta" where brings("partial_json"): self = .lost
+        default: self = .nothing
+        }
     }
 }

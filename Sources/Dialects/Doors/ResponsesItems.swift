@@ -15,6 +15,15 @@ struct ResponsesItem: Sendable {
     var tally = TextTally()
 }
 
+extension JSONText {
+    /// The number as an index among parts of an answer, unless no answer could have so many: one
+    /// can be added to it.
+    var upstreamIndex: Int? {
+        guard let int, 0..<(1 << 31) ~= int else { return nil }
+        return int
+    }
+}
+
 /// All items of a response so far, in the order in which they began.
 struct ResponsesItems: Sendable {
     private var items: [ResponsesItem] = []
@@ -31,9 +40,9 @@ struct ResponsesItems: Sendable {
     }
 
     /// Begins an item. `index` is the upstream's own number for it.
-    mutating func begin(_ id: [UInt8], index: Int?) -> Int {
+    mutating func begin(_ id: [UInt8], index: JSONText?) -> Int {
         let next = (items.last?.index ?? -1) + 1
-        items.append(ResponsesItem(id: id, index: index ?? next))
+        items.append(ResponsesItem(id: id, index: index?.upstreamIndex ?? next))
         return items.count - 1
     }
 

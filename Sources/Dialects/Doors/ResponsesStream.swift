@@ -83,8 +83,8 @@ struct ResponsesStream: DoorStream {
             throw .malformed
         }
         let parts = uniqueMembers(of: response)
-        if let told = parts.value("usage"), let prompt = told["input_tokens"]?.int,
-            let answer = told["output_tokens"]?.int
+        if let told = parts.value("usage"), let prompt = told["input_tokens"]?.tokenCount,
+            let answer = told["output_tokens"]?.tokenCount
         {
             usage = (prompt, answer)
         }
@@ -197,10 +197,11 @@ struct ResponsesStream: DoorStream {
         guard let item = members.value("item"), item.kind == .object, !items.isFull else {
             throw .malformed
         }
-        let place = items.begin(itemID(item), index: members.value("output_index")?.int)
+        let place = items.begin(itemID(item), index: members.value("output_index"))
+        let index: FilledMember = ("output_index", .json(items[place].index))
+        let isTold = members.value("output_index")?.upstreamIndex != nil
         write(
-            "response.output_item.added", members,
-            fill: [("output_index", .json(items[place].index))], into: &sink)
+            "response.output_item.added", members, set: isTold ? [] : [index], into: &sink)
     }
 
     /// Before the end of an item comes what its clients may not have got: its begin, the rest of
@@ -212,7 +213,7 @@ struct ResponsesStream: DoorStream {
         var found = items.find(item["id"])
         if found == nil {
             guard !items.isFull else { throw .malformed }
-            found = items.begin(itemID(item), index: members.value("output_index")?.int)
+            found = items.begin(itemID(item), index: members.value("output_index"))
             if let found { writeAdded(item, found, into: &sink) }
         }
         guard let place = found else { throw .malformed }
@@ -278,7 +279,7 @@ struct ResponsesStream: DoorStream {
         guard !items.isFull else { throw .malformed }
         let place = items.begin(
             id.map { .json($0) } ?? .json(string: "msg_" + options.requestID),
-            index: members.value("output_index")?.int)
+            index: members.value("output_index"))
         write(
             "response.output_item.added", [],
             set: [

@@ -7,15 +7,24 @@ struct FacadeTime: Sendable {
     private var second = Int.min
     private var text: [UInt8] = []
 
+    /// The last moment whose year has four digits.
+    private static let lastSecond = 253_402_300_799
+
     /// Appends a moment, given in nanoseconds since 1970, as a JSON string.
     mutating func append(_ nanoseconds: Int, to bytes: inout [UInt8]) {
-        let (whole, rest) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        let (second, rest) = max(nanoseconds, 0).quotientAndRemainder(dividingBy: 1_000_000_000)
+        append(second: second, nanosecond: rest, to: &bytes)
+    }
+
+    /// The same, given in seconds; what is before 1970 or after the year 9999 is as near as can be.
+    mutating func append(second: Int, nanosecond: Int = 0, to bytes: inout [UInt8]) {
+        let whole = min(max(second, 0), Self.lastSecond)
         // Many tokens come in one second.
-        if whole != second { (second, text) = (whole, Self.text(of: whole)) }
+        if whole != self.second { (self.second, text) = (whole, Self.text(of: whole)) }
         bytes.append(UInt8(ascii: "\""))
         bytes += text
         bytes.append(UInt8(ascii: "."))
-        Self.append(rest, digits: 9, to: &bytes)
+        Self.append(nanosecond, digits: 9, to: &bytes)
         bytes.append(#"Z""#)
     }
 

@@ -40,7 +40,7 @@ public enum OllamaListing {
         } else {
             var time = FacadeTime()
             json.append(#","modified_at":"#)
-            time.append((created ?? 0) * 1_000_000_000, to: &json)
+            time.append(second: created ?? 0, to: &json)
         }
         json.append(#","size":"#)
         json.append(decimal: max(0, meta?["size"]?.int ?? 0))

@@ -32,23 +32,13 @@ extension OllamaRequestWriter {
         for (index, member) in request.members.enumerated() where request.isLast(index) {
             let name = request.names[index]
             guard !Self.own.contains(name) else { continue }
-            guard Self.isPlain(name) else {
+            // Ollama has no such names, and could read another from it.
+            guard isPlainFieldName(name) else {
                 ignored.insert(name)
                 continue
             }
             body.append(",")
             body.append(client: member.key.range.lowerBound..<member.value.range.upperBound)
-        }
-    }
-
-    /// Go reads `Model` for `model`, and some letters beyond ASCII for others. What is called so
-    /// could name another model than the one the client may use, so it is not sent on; Ollama has no
-    /// such names.
-    private static func isPlain(_ name: String) -> Bool {
-        name.utf8.allSatisfy { byte in
-            byte == UInt8(ascii: "_")
-                || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
         }
     }
 

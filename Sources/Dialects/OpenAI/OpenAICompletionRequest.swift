@@ -24,6 +24,11 @@ struct OpenAICompletionRequestWriter {
         try request.prompt.refuseMixed("prompt", for: target.kind)
         splice.setModel(target.upstreamModel, of: request)
         splice.askForAStream(request)
+        let lookalikes = parameters.lookalikes(for: target) { TextCompletionFields.rule($0) != nil }
+        for name in lookalikes {
+            splice.remove(name)
+            ignored.insert(name)
+        }
         if target.kind == .llamaServer {
             // 0 asks for the chosen tokens' own, which llama-server gives from 1 on.
             if parameters["logprobs"]?.value.int == 0 { splice.set("logprobs", "1") }

@@ -22,6 +22,11 @@ struct OpenAIRequestWriter {
     consuming func write() throws(APIError) -> UpstreamRequest {
         splice.setModel(target.upstreamModel, of: request)
         splice.askForAStream(request)
+        let lookalikes = parameters.lookalikes(for: target) { FieldRule.named($0) != nil }
+        for name in lookalikes {
+            splice.remove(name)
+            ignored.insert(name)
+        }
         editMessages()
         if target.kind == .llamaServer {
             limitTokensOfLlamaServer()
