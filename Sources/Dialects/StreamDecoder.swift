@@ -24,7 +24,7 @@ public struct StreamDecoder: Sendable {
     private var ollama: [Ollama] = []
     private let dialect: UpstreamDialect
     /// What an OpenAI-compatible upstream's body is.
-    private var form = BodyForm.undecided
+    private var form = BodyForm.undecided(held: [])
     private let eventLimit: Int
 
     private struct Ollama: Sendable {
@@ -33,8 +33,8 @@ public struct StreamDecoder: Sendable {
     }
 
     private enum BodyForm: Sendable {
-        /// Only white space has come.
-        case undecided
+        /// Only white space has come. It is kept: in an event stream, it may be part of a line.
+        case undecided(held: [UInt8])
         /// What was asked for.
         case events
         /// One JSON object instead.
@@ -102,6 +102,9 @@ public struct StreamDecoder: Sendable {
                 if case .whole(let answer) = form {
                     return try finish(answer, &sink)
                 }
+                if case .undecided(let held) = form {
+                    try openAI.feed(held.span, through: &events, into: &sink)
+                }
                 try openAI.takeRest(of: &events, into: &sink)
                 try openAI.finish(into: &sink)
             case .ollama:
@@ -147,20 +150,42 @@ public struct StreamDecoder: Sendable {
     private mutating func feedBeginning(
         _ bytes: Span<UInt8>, _ sink: inout ChunkSink
     ) throws(DialectError) {
-        var start = 0
-        if case .undecided = form {
-            guard let brace = OpenAIWholeAnswer.start(in: bytes) else {
-                if !OpenAIWholeAnswer.isUndecided(bytes) { form = .events }
-                return try openAI.feed(bytes, through: &events, into: &sink)
-            }
-            start = brace
-            form = .whole(OpenAIWholeAnswer(limit: eventLimit))
+        switch form {
+        case .events: try openAI.feed(bytes, through: &events, into: &sink)
+        case .whole: try takeOfWhole(bytes, &sink)
+        case .undecided(let held) where held.isEmpty: try decide(bytes, &sink)
+        case .undecided(var held):
+            held.append(bytes)
+            try decide(held.span, &sink)
         }
+    }
+
+    /// Finds out what a body is that begins with `bytes`.
+    private mutating func decide(
+        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
+        switch OpenAIWholeAnswer.beginning(of: bytes) {
+        case .undecided:
+            var held: [UInt8] = []
+            held.append(bytes)
+            form = .undecided(held: held)
+        case .events:
+            form = .events
+            try openAI.feed(bytes, through: &events, into: &sink)
+        case .object(let start):
+            form = .whole(OpenAIWholeAnswer(limit: eventLimit))
+            try takeOfWhole(bytes.extracting(start..<bytes.count), &sink)
+        }
+    }
+
+    private mutating func takeOfWhole(
+        _ bytes: Span<UInt8>, _ sink: inout ChunkSink
+    ) throws(DialectError) {
         guard case .whole(var answer) = form else { return }
         // Emptied first, so that the bytes grow in place.
-        form = .undecided
+        form = .events
         defer { form = .whole(answer) }
-        try answer.take(bytes.extracting(start..<bytes.count))
+        try answer.take(bytes)
         if answer.isClosed { try openAI.take(answer, into: &sink) }
     }
 

@@ -50,23 +50,30 @@ struct OpenAIWholeAnswer: Sendable {
         }
     }
 
-    /// Where a body that has just begun turns out to be an object; `nil` if it is, or still may be,
-    /// an event stream.
-    static func start(in bytes: Span<UInt8>) -> Int? {
-        for i in 0..<bytes.count where !isLeading(bytes[i]) {
-            return bytes[i] == UInt8(ascii: "{") ? i : nil
+    /// What a body may be.
+    enum Beginning: Equatable {
+        /// So far a byte order mark, white space, or nothing.
+        case undecided
+        case events
+        case object(at: Int)
+    }
+
+    /// What a body that begins with `bytes` is.
+    static func beginning(of bytes: Span<UInt8>) -> Beginning {
+        let mark: InlineArray<3, UInt8> = [0xEF, 0xBB, 0xBF]
+        var marked = 0
+        while marked < 3, marked < bytes.count, bytes[marked] == mark[marked] { marked += 1 }
+        if marked > 0, marked < 3 { return marked == bytes.count ? .undecided : .events }
+        // Nobody sends much white space, and it has to be kept.
+        let limit = 1024
+        for i in marked..<min(bytes.count, limit) {
+            switch bytes[i] {
+            case 0x20, 0x0A, 0x0D, 0x09: continue
+            case UInt8(ascii: "{"): return .object(at: i)
+            default: return .events
+            }
         }
-        return nil
-    }
-
-    /// Whether the bytes say nothing yet about what the body is: a byte order mark, white space.
-    static func isUndecided(_ bytes: Span<UInt8>) -> Bool {
-        for i in 0..<bytes.count where !isLeading(bytes[i]) { return false }
-        return true
-    }
-
-    private static func isLeading(_ byte: UInt8) -> Bool {
-        [0xEF, 0xBB, 0xBF, 0x20, 0x0A, 0x0D, 0x09].contains(byte)
+        return bytes.count < limit ? .undecided : .events
     }
 
     /// The object as the one event of a stream: each `message` is a `delta`. What is no completion
