@@ -175,8 +175,8 @@ def request_total(stage, url, hole):
 
 
 def idle(stage, url, hole):
-    wire = Wire(url)
     begin = time.monotonic()
+    wire = Wire(url)
     return wire.read_until(None) - begin
 
 
