@@ -12,7 +12,7 @@ public struct APIError: Error, Sendable, Equatable {
     public var status: Int
     /// OpenAI's class of error.
     public var type: ErrorType
-    /// The code from the closed list; `nil` only for a fault of our own.
+    /// The code from the closed list; `nil` for a fault of our own, and for what an operator did.
     public var code: ErrorCode?
     /// What happened, where, and what to do: one line.
     public var message: String
@@ -38,16 +38,23 @@ public struct APIError: Error, Sendable, Equatable {
         self.shouldRetry = code.shouldRetry
     }
 
-    private init(internal message: String) {
-        status = 500
+    private init(status: Int, ownDoing message: String) {
+        self.status = status
         type = .server
         self.message = message
     }
 
     /// A fault of our own: 500, without a code.
     public static func internalFault(_ message: String) -> APIError {
-        APIError(internal: message)
+        APIError(status: 500, ownDoing: message)
     }
+
+    /// An operator has ended the request: 503, without a code. Clients are told not to repeat it.
+    public static let stoppedByOperator: APIError = {
+        var error = APIError(status: 503, ownDoing: "An operator has stopped this request.")
+        error.shouldRetry = false
+        return error
+    }()
 
     /// A field of the request has a value that cannot be. `message` goes on after the field's name:
     /// `invalidValue("stream", "must be true or false")`.

@@ -34,7 +34,6 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     case uriTooLong = "uri_too_long"
     case unsupportedMediaType = "unsupported_media_type"
     case expectationFailed = "expectation_failed"
-    case upgradeRequired = "upgrade_required"
     case headTooLarge = "head_too_large"
     case notImplemented = "not_implemented"
     // Who asks, and for what.
@@ -56,7 +55,6 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     // Us.
     case overloaded
     case shuttingDown = "shutting_down"
-    case stoppedByOperator = "stopped_by_operator"
     // Deadlines.
     case connectTimeout = "connect_timeout"
     case queueTimeout = "queue_timeout"
@@ -80,14 +78,13 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         case .uriTooLong: 414
         case .unsupportedMediaType: 415
         case .expectationFailed: 417
-        case .upgradeRequired: 426
         case .queueFull, .rateLimited: 429
         case .headTooLarge: 431
         case .notImplemented: 501
         case .upstreamUnreachable, .upstreamClosed, .upstreamProtocol, .upstreamFailed,
             .upstreamRefusedKey:
             502
-        case .noBackend, .modelLoading, .overloaded, .shuttingDown, .stoppedByOperator: 503
+        case .noBackend, .modelLoading, .overloaded, .shuttingDown: 503
         case .connectTimeout, .queueTimeout, .firstTokenTimeout, .tokenTimeout, .totalTimeout: 504
         }
     }
@@ -97,8 +94,8 @@ public enum ErrorCode: String, CaseIterable, Sendable {
         switch self {
         case .invalidJSON, .invalidValue, .missingField, .unsupportedParameter,
             .contextLengthExceeded, .badRequest, .modelNotFound, .unknownPath, .methodNotAllowed,
-            .bodyTooLarge, .uriTooLong, .unsupportedMediaType, .expectationFailed, .upgradeRequired,
-            .headTooLarge, .notImplemented:
+            .bodyTooLarge, .uriTooLong, .unsupportedMediaType, .expectationFailed, .headTooLarge,
+            .notImplemented:
             .invalidRequest
         case .invalidAPIKey: .authentication
         case .forbidden: .permission
@@ -107,8 +104,7 @@ public enum ErrorCode: String, CaseIterable, Sendable {
             .totalTimeout:
             .timeout
         case .upstreamUnreachable, .upstreamClosed, .upstreamProtocol, .upstreamFailed,
-            .upstreamRefusedKey, .noBackend, .modelLoading, .overloaded, .shuttingDown,
-            .stoppedByOperator:
+            .upstreamRefusedKey, .noBackend, .modelLoading, .overloaded, .shuttingDown:
             .upstream
         }
     }
@@ -128,11 +124,10 @@ public enum ErrorCode: String, CaseIterable, Sendable {
     /// What `x-should-retry` says; `nil` leaves it to the client's own rule, which repeats 408,
     /// 409, 429 and every 5xx.
     ///
-    /// `false` where the model has already worked for minutes and would only do so again, and where
-    /// somebody did not want it to.
+    /// `false` where the model has already worked for minutes and would only do so again.
     public var shouldRetry: Bool? {
         switch self {
-        case .firstTokenTimeout, .tokenTimeout, .totalTimeout, .stoppedByOperator: false
+        case .firstTokenTimeout, .tokenTimeout, .totalTimeout: false
         default: nil
         }
     }

@@ -10,8 +10,7 @@ internal import JSON
 public struct EmbeddingDecoder: AnswerDecoder {
     private let dialect: UpstreamDialect
     private let options: EmbeddingOptions
-    private let limitBytes: Int
-    private var body: [UInt8] = []
+    private var body: DocumentBody
     private var promptTokens: Int?
 
     /// Data events seen so far: 1 once the answer is whole.
@@ -25,7 +24,7 @@ public struct EmbeddingDecoder: AnswerDecoder {
     public init(_ dialect: UpstreamDialect, _ options: EmbeddingOptions, limitBytes: Int) {
         self.dialect = dialect
         self.options = options
-        self.limitBytes = limitBytes
+        body = DocumentBody(limitBytes: limitBytes)
     }
 
     /// Tokens of all inputs, as far as the upstream has told.
@@ -36,17 +35,14 @@ public struct EmbeddingDecoder: AnswerDecoder {
         _ bytes: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
         guard !isDone else { return }
-        guard body.count + bytes.count <= limitBytes else {
-            throw .frameTooLong(limitBytes: limitBytes)
-        }
-        body.append(bytes)
+        try body.take(bytes)
     }
 
     /// The upstream's body ended, or its connection broke: writes the answer, or throws
     /// `.endedEarly` if it is not whole.
     public mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
         guard !isDone else { return }
-        let text = try parsed()
+        let text = try body.read()
         dataEvents = 1
         if let error = text["error"], !error.isNull { throw .reported(json: Array(error.bytes)) }
         let answer = try written(text)
@@ -54,19 +50,11 @@ public struct EmbeddingDecoder: AnswerDecoder {
         sink.bytes.append(answer.span)
         sink.endEvent()
         let counts = dialect == .ollama ? text : text["usage"]
-        promptTokens = counts?[dialect == .ollama ? "prompt_eval_count" : "prompt_tokens"]?.int
+        promptTokens =
+            counts?[dialect == .ollama ? "prompt_eval_count" : "prompt_tokens"]?
+            .tokenCount
         isDone = true
-        body = []
-    }
-
-    private func parsed() throws(DialectError) -> JSONText {
-        do {
-            return try JSONText(body)
-        } catch .endedEarly {
-            throw .endedEarly
-        } catch {
-            throw .malformed(body.span)
-        }
+        body.release()
     }
 
     private func written(_ text: JSONText) throws(DialectError) -> [UInt8] {
@@ -78,7 +66,7 @@ public struct EmbeddingDecoder: AnswerDecoder {
             case .ollama: try writer.writeOllama(text, into: &answer)
             }
         } catch {
-            throw error.asDialectError(body.span)
+            throw error.asDialectError(body.bytes.span)
         }
         return answer
     }
@@ -148,7 +136,7 @@ struct EmbeddingWriter {
         bytes.append(#"],"model":"#)
         bytes.appendJSONString(options.model)
         // Left out where it is zero.
-        let tokens = answer["prompt_eval_count"]?.int ?? 0
+        let tokens = answer["prompt_eval_count"]?.tokenCount ?? 0
         bytes.append(#","usage":{"prompt_tokens":"#)
         bytes.append(decimal: tokens)
         bytes.append(#","total_tokens":"#)

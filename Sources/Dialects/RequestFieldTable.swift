@@ -133,18 +133,7 @@ struct IgnoredFields {
     /// Reports `name`. Names that are no plain words come from the client as they are, and are told
     /// as `other`.
     mutating func insert(_ name: String) {
-        let isPlain =
-            (1...64).contains(name.utf8.count)
-            && name.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."),
-                    UInt8(ascii: "-"):
-                    true
-                default: false
-                }
-            }
-        let shown = isPlain ? name : "other"
+        let shown = isPlainName(name, limit: 64) ? name : "other"
         guard !names.contains(shown), names.count < Self.limit else { return }
         names.append(shown)
     }

@@ -21,12 +21,11 @@ extension Worker {
             return refuse(
                 incoming,
                 APIError(
-                    .upgradeRequired,
+                    .badRequest,
                     "Sluice speaks version \(WebSocketHandshake.version) of the WebSocket protocol."
                 ),
                 fields: [
-                    Reply.HeaderLine("Sec-WebSocket-Version", WebSocketHandshake.version),
-                    Reply.HeaderLine("Upgrade", "websocket"),
+                    Reply.HeaderLine("Sec-WebSocket-Version", WebSocketHandshake.version)
                 ])
         }
         if isDraining {

@@ -24,7 +24,6 @@ import Testing
         (414, "invalid_request_error", "uri_too_long"),
         (415, "invalid_request_error", "unsupported_media_type"),
         (417, "invalid_request_error", "expectation_failed"),
-        (426, "invalid_request_error", "upgrade_required"),
         (429, "rate_limit_error", "queue_full rate_limited"),
         (431, "invalid_request_error", "head_too_large"),
         (501, "invalid_request_error", "not_implemented"),
@@ -35,11 +34,7 @@ import Testing
             upstream_refused_key
             """
         ),
-        (
-            503, "upstream_error",
-            "no_backend model_loading overloaded shutting_down "
-                + "stopped_by_operator"
-        ),
+        (503, "upstream_error", "no_backend model_loading overloaded shutting_down"),
         (
             504, "timeout_error",
             "connect_timeout queue_timeout first_token_timeout token_timeout total_timeout"
@@ -62,11 +57,9 @@ import Testing
     @Test func whatMayBeTriedAgainSaysWhen() {
         for code in ErrorCode.allCases {
             let hasHeader = APIError(code, "").retryAfterSeconds != nil
-            let isWorthIt = [429, 503].contains(code.status) && code != .stoppedByOperator
-            #expect(hasHeader == isWorthIt, "\(code)")
+            #expect(hasHeader == [429, 503].contains(code.status), "\(code)")
         }
         #expect(APIError(.tokenTimeout, "").shouldRetry == false)
-        #expect(APIError(.stoppedByOperator, "").shouldRetry == false)
         #expect(APIError(.connectTimeout, "").shouldRetry == nil)
     }
 
@@ -76,10 +69,16 @@ import Testing
     func retryHeadersAreSuchThatOfficialClientsFollowThem(_ code: ErrorCode) {
         let error = APIError(code, "")
         if let seconds = error.retryAfterSeconds { #expect(1...60 ~= seconds) }
-        // What took long would take long again, and what somebody has stopped he would stop again.
-        let isNotWanted = [.firstTokenTimeout, .tokenTimeout, .totalTimeout, .stoppedByOperator]
-            .contains(code)
+        // What took long would take long again.
+        let isNotWanted = [.firstTokenTimeout, .tokenTimeout, .totalTimeout].contains(code)
         #expect(error.shouldRetry == (isNotWanted ? false : nil))
+    }
+
+    /// No code of the closed list says this. Who stopped it once would stop it again.
+    @Test func whatAnOperatorStoppedHasNoCodeAndIsNotRepeated() {
+        let error = APIError.stoppedByOperator
+        #expect(error.status == 503 && error.code == nil)
+        #expect(error.retryAfterSeconds == nil && error.shouldRetry == false)
     }
 
     @Test func theBodyHasOpenAIsShape() {

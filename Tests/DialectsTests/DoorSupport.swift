@@ -74,19 +74,8 @@ func decodeDoor(
     let request = try smallRequest(door, isStream: isStream)
     let own = DoorOptions(request, model: "asked").completed(by: options)
     var decoder = makeDoorDecoder(own, limits: limits)
-    var sink = ChunkSink(framing: isStream ? .serverSentEvents : .lines, headroom: 0)
-    var result = Decoded()
-    do {
-        for piece in pieces { try decoder.feed(piece.span, into: &sink) }
-        try decoder.finish(into: &sink)
-    } catch {
-        result.error = error
-        if let failure { decoder.appendFailure(failure, into: &sink) }
-    }
-    result.bytes = sink.bytes
-    result.dataEvents = decoder.dataEvents
-    result.promptTokens = decoder.usage?.promptTokens
-    result.completionTokens = decoder.usage?.completionTokens
+    let framing: ChunkSink.Framing = isStream ? .serverSentEvents : .lines
+    let result = Decoded(&decoder, pieces, framing: framing, failure: failure)
     #expect(decoder.isDone == (result.error == nil) && decoder.isAnswerComplete == decoder.isDone)
     return result
 }

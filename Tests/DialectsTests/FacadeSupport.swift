@@ -23,19 +23,7 @@ func decode(
     limits: (event: Int, completion: Int) = (4 << 20, 4 << 20)
 ) -> Decoded {
     var decoder = answer.makeDecoder(dialect, testOptions(), limits: limits)
-    var sink = ChunkSink(framing: .lines, headroom: 0)
-    var result = Decoded()
-    do {
-        for piece in pieces { try decoder.feed(piece.span, into: &sink) }
-        try decoder.finish(into: &sink)
-    } catch {
-        result.error = error
-    }
-    result.bytes = sink.bytes
-    result.dataEvents = decoder.dataEvents
-    result.promptTokens = decoder.usage?.promptTokens
-    result.completionTokens = decoder.usage?.completionTokens
-    return result
+    return Decoded(&decoder, pieces, framing: .lines)
 }
 
 extension Decoded {

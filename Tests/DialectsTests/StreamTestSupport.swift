@@ -16,6 +16,28 @@ struct Decoded: Equatable {
     var promptTokens: Int?
     var completionTokens: Int?
 
+    /// What `decoder` makes of a body that arrives in `pieces`, then ends. A client is told `failure`
+    /// if the answer is not whole.
+    init(
+        _ decoder: inout some AnswerDecoder, _ pieces: [[UInt8]], framing: ChunkSink.Framing,
+        failure: APIError? = nil
+    ) {
+        var sink = ChunkSink(framing: framing, headroom: 0)
+        do {
+            for piece in pieces { try decoder.feed(piece.span, into: &sink) }
+            try decoder.finish(into: &sink)
+        } catch {
+            self.error = error
+            if let failure { decoder.appendFailure(failure, into: &sink) }
+        }
+        bytes = sink.bytes
+        dataEvents = decoder.dataEvents
+        promptTokens = decoder.usage?.promptTokens
+        completionTokens = decoder.usage?.completionTokens
+    }
+
+    init() {}
+
     var text: String { String(decoding: bytes, as: UTF8.self) }
 
     /// The data of the events.
@@ -37,19 +59,7 @@ func decode(
     framing: ChunkSink.Framing = .serverSentEvents
 ) -> Decoded {
     var decoder = StreamDecoder(dialect, options, eventLimit: 4 << 20)
-    var sink = ChunkSink(framing: framing, headroom: 0)
-    var result = Decoded()
-    do {
-        for piece in pieces { try decoder.feed(piece.span, into: &sink) }
-        try decoder.finish(into: &sink)
-    } catch {
-        result.error = error
-    }
-    result.bytes = sink.bytes
-    result.dataEvents = decoder.dataEvents
-    result.promptTokens = decoder.usage?.promptTokens
-    result.completionTokens = decoder.usage?.completionTokens
-    return result
+    return Decoded(&decoder, pieces, framing: framing)
 }
 
 /// Decodes events, given as the data of each, and the end mark.

@@ -11,19 +11,7 @@ func decodeText(
 ) -> Decoded {
     var decoder = TextCompletionDecoder(
         dialect, options, choicesPerPrompt: choicesPerPrompt, eventLimit: 4 << 20)
-    var sink = ChunkSink(framing: framing, headroom: 0)
-    var result = Decoded()
-    do {
-        for piece in pieces { try decoder.feed(piece.span, into: &sink) }
-        try decoder.finish(into: &sink)
-    } catch {
-        result.error = error
-    }
-    result.bytes = sink.bytes
-    result.dataEvents = decoder.dataEvents
-    result.promptTokens = decoder.usage?.promptTokens
-    result.completionTokens = decoder.usage?.completionTokens
-    return result
+    return Decoded(&decoder, pieces, framing: framing)
 }
 
 /// Decodes events, given as the data of each, and the end mark.

@@ -175,16 +175,17 @@ def request_total(stage, url, hole):
 
 
 def idle(stage, url, hole):
-    begin = time.monotonic()
+    begin = time.monotonic()  # before Sluice's clock, which begins when it accepts
     wire = Wire(url)
     return wire.read_until(None) - begin
 
 
 def idle_after_an_answer(stage, url, hole):
     wire = Wire(url)
+    begin = time.monotonic()  # before Sluice's clock, which begins when it answers
     wire.send(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    answered = wire.read_until(b'"ok"}')
-    return wire.read_until(None) - answered
+    wire.read_until(b'"ok"}')
+    return wire.read_until(None) - begin
 
 
 def client_stall(stage, url, hole):

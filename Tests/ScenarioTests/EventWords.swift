@@ -32,7 +32,7 @@ struct EventWords {
             faults.append("not JSON: \(data.prefix(80))")
             return "?"
         }
-        if let error = json["error"] { return "error \(error["code"]?.string ?? "without code")" }
+        if let error = json["error"] { return "error \(error["code"]?.string ?? "without-code")" }
         guard let choices = json["choices"]?.elements else { return "?" }
         if let usage = json["usage"], usage.kind == .object, choices.isEmpty {
             let counts = ["prompt_tokens", "completion_tokens"].map { usage[$0]?.int ?? -1 }

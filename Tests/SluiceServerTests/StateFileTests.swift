@@ -16,6 +16,7 @@ import Testing
     private var draft: String { path + ".new" }
 
     init() throws {
+        // mkdtemp writes over the six marks at the end of its template.
         var name = Array("/tmp/sluice-state-XXXXXX\0".utf8CString)
         try #require(unsafe mkdtemp(&name) != nil)
         folder = String(

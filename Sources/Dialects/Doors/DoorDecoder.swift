@@ -73,8 +73,7 @@ struct DoorStreamDecoder<Stream: DoorStream>: AnswerDecoder {
 /// Nothing of it can leave before all of it is here, so its only data event is its end.
 struct DocumentDecoder: AnswerDecoder {
     private let options: DoorOptions
-    private let limitBytes: Int
-    private var body: [UInt8] = []
+    private var body: DocumentBody
     private(set) var usage: (promptTokens: Int, completionTokens: Int)?
     private(set) var dataEvents = 0
     private(set) var isDone = false
@@ -82,29 +81,21 @@ struct DocumentDecoder: AnswerDecoder {
 
     init(_ options: DoorOptions, limitBytes: Int) {
         self.options = options
-        self.limitBytes = limitBytes
+        body = DocumentBody(limitBytes: limitBytes)
     }
 
     mutating func feed(_ bytes: Span<UInt8>, into sink: inout ChunkSink) throws(DialectError) {
         guard !isDone else { return }
-        guard body.count + bytes.count <= limitBytes else {
-            throw .frameTooLong(limitBytes: limitBytes)
-        }
-        body.append(bytes)
+        try body.take(bytes)
     }
 
     mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
         guard !isDone else { return }
-        let answer: JSONText
-        do {
-            answer = try JSONText(body)
-        } catch .endedEarly {
-            throw .endedEarly
-        } catch {
-            throw .malformed(body.span)
-        }
+        let answer = try body.read()
         // Ranks in the form of Hugging Face's servers are an array.
-        guard answer.kind == .object || answer.kind == .array else { throw .malformed(body.span) }
+        guard answer.kind == .object || answer.kind == .array else {
+            throw .malformed(body.bytes.span)
+        }
         dataEvents = 1
         let members = uniqueMembers(of: answer)
         if let error = EventReading.reportedError(answer, members) { throw .reported(json: error) }
@@ -122,7 +113,7 @@ struct DocumentDecoder: AnswerDecoder {
         let prompt = members.value("usage")?["prompt_tokens"]?.tokenCount
         usage = prompt.map { ($0, 0) }
         isDone = true
-        body = []
+        body.release()
     }
 
     private static func model(_ name: String) -> FilledMember {

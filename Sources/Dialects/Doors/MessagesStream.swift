@@ -46,7 +46,8 @@ struct MessagesStream: DoorStream {
         }
         let members = uniqueMembers(of: json)
         if let error = EventReading.reportedError(json, members) { throw .reported(json: error) }
-        guard let type = members.value("type")?.string, isPlainName(type) else {
+        guard let type = members.value("type")?.string, isPlainName(type, limit: eventNameLimit)
+        else {
             throw .malformed(event)
         }
         if type != "message_start", type != "ping" { begin(into: &sink) }

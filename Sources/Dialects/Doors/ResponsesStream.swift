@@ -37,7 +37,8 @@ struct ResponsesStream: DoorStream {
         }
         let members = uniqueMembers(of: json)
         if let error = EventReading.reportedError(json, members) { throw .reported(error) }
-        guard let type = members.value("type")?.string, isPlainName(type) else { throw .malformed }
+        guard let type = members.value("type")?.string, isPlainName(type, limit: eventNameLimit)
+        else { throw .malformed }
         switch type {
         case "error": throw .reported(Array(json.bytes))
         case "response.created", "response.in_progress", "response.queued":
@@ -409,19 +410,8 @@ struct ResponsesStream: DoorStream {
     }
 }
 
-/// Whether `name` can stand in an `event:` line.
-func isPlainName(_ name: String) -> Bool {
-    (1...128).contains(name.utf8.count)
-        && name.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."),
-                UInt8(ascii: "-"):
-                true
-            default: false
-            }
-        }
-}
+/// How long the name of an event may be, in bytes.
+let eventNameLimit = 128
 
 extension ChunkSink {
     /// Starts an event with a name, which must be plain.

@@ -10,9 +10,8 @@ struct FacadeEmbeddingDecoder: AnswerDecoder {
     private let dialect: UpstreamDialect
     private let answer: OllamaAnswer
     private let count: Int
-    private let limitBytes: Int
     private let began: Int
-    private var body: [UInt8] = []
+    private var body: DocumentBody
     private var promptTokens: Int?
 
     private(set) var dataEvents = 0
@@ -24,7 +23,7 @@ struct FacadeEmbeddingDecoder: AnswerDecoder {
         self.dialect = dialect
         self.answer = answer
         self.count = count
-        self.limitBytes = limitBytes
+        body = DocumentBody(limitBytes: limitBytes)
         began = answer.clock()
     }
 
@@ -32,30 +31,22 @@ struct FacadeEmbeddingDecoder: AnswerDecoder {
         _ bytes: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
         guard !isDone else { return }
-        guard body.count + bytes.count <= limitBytes else {
-            throw .frameTooLong(limitBytes: limitBytes)
-        }
-        body.append(bytes)
+        try body.take(bytes)
     }
 
     mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
         guard !isDone else { return }
-        let text: JSONText
-        do { text = try JSONText(body) } catch .endedEarly {
-            throw .endedEarly
-        } catch {
-            throw .malformed(body.span)
-        }
+        let text = try body.read()
         dataEvents = 1
         if let error = text["error"], !error.isNull { throw .reported(json: Array(error.bytes)) }
         let document = dialect == .ollama ? relayed(text) : translated(text)
-        guard let document else { throw .malformed(body.span) }
+        guard let document else { throw .malformed(body.bytes.span) }
         sink.beginEvent()
         // It leaves as one line, like all else in a sink.
         sink.bytes += document.map { $0 < 0x20 ? 0x20 : $0 }
         sink.endEvent()
         isDone = true
-        body = []
+        body.release()
     }
 
     mutating func appendFailure(_ error: APIError, into sink: inout ChunkSink) {

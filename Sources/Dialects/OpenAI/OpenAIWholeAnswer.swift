@@ -10,12 +10,10 @@ internal import JSON
 struct OpenAIWholeAnswer: Sendable {
     /// What has come of the object.
     private(set) var bytes: [UInt8] = []
-    /// Whether the object is closed. What comes behind it is nobody's.
-    private(set) var isClosed = false
     private let limit: Int
-    private var depth = 0
-    private var isInString = false
-    private var isAfterBackslash = false
+    private var nesting = JSONNesting()
+    /// Whether the object is closed. What comes behind it is nobody's.
+    var isClosed: Bool { nesting.isClosed }
 
     /// An object of more than `limit` bytes is refused.
     init(limit: Int) { self.limit = limit }
@@ -25,28 +23,7 @@ struct OpenAIWholeAnswer: Sendable {
         for i in 0..<part.count where !isClosed {
             guard bytes.count < limit else { throw .frameTooLong(limitBytes: limit) }
             bytes.append(part[i])
-            note(part[i])
-        }
-    }
-
-    private mutating func note(_ byte: UInt8) {
-        if isInString {
-            if isAfterBackslash {
-                isAfterBackslash = false
-            } else if byte == UInt8(ascii: "\\") {
-                isAfterBackslash = true
-            } else if byte == UInt8(ascii: "\"") {
-                isInString = false
-            }
-            return
-        }
-        switch byte {
-        case UInt8(ascii: "\""): isInString = true
-        case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-        case UInt8(ascii: "}"), UInt8(ascii: "]"):
-            depth -= 1
-            isClosed = depth == 0
-        default: break
+            nesting.take(part[i])
         }
     }
 

@@ -189,9 +189,7 @@ extension Worker {
         guard let session = desk.sessions[id.ticket], session.deadlines.phase != .delivering else {
             return false
         }
-        session.stop(
-            .stoppedByOperator,
-            APIError(.stoppedByOperator, "An operator has stopped this request."))
+        session.stop(.stoppedByOperator, .stoppedByOperator)
         return true
     }
 
