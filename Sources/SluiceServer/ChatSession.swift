@@ -45,6 +45,8 @@ final class ChatSession {
 
     private var call: Call?
     private var decoder: SessionDecoder
+    /// How many of the decoder's events deadlines and metrics have heard of.
+    private var notedEvents = 0
     private var assembler: (any AnswerAssembler)?
     /// An answer that is no stream: its head, and its body as far as it is of use.
     private var refusal: (head: ResponseHead, body: [UInt8])?
@@ -156,7 +158,7 @@ final class ChatSession {
         // Its addresses may have changed while it waited.
         let backend = worker.fleet.backend(named: candidate.backend.name) ?? candidate.backend
         record.backend = backend.name
-        (refusal, attemptFailure) = (nil, nil)
+        (refusal, attemptFailure, notedEvents) = (nil, nil, 0)
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
             candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
@@ -407,30 +409,41 @@ extension ChatSession: CallObserver {
 
     func call(_ call: Call, received body: Span<UInt8>) {
         guard refusal == nil else { return keepRefusal(body) }
-        let eventsBefore = decoder.dataEvents
         do throws(DialectError) {
             try feed(body)
         } catch {
             // A failure that is the first thing said can still have its status.
-            if !worker.events.isEmpty || !worker.lines.isEmpty { noteFirstEvent() }
+            if !worker.events.isEmpty || !worker.lines.isEmpty {
+                noteProgress(now: worker.loop.now)
+            }
             // A complete answer stays one, whatever follows it.
             if decoder.isAnswerComplete { return upstreamFinished() }
             passOn(now: worker.loop.now)
             return fail(error)
         }
+        guard decoder.isDone else { return }
+        noteProgress(now: worker.loop.now)
+        // What is in the sink leaves with the end of the stream, in one send.
+        if !wantsStream { assemble() }
+        happened(.answerCompleted)
+    }
+
+    /// What came with one read leaves in one send, however many chunks the upstream made of it.
+    func callReadEnded(_ call: Call) {
+        guard refusal == nil else { return }
         let now = worker.loop.now
-        if decoder.dataEvents != eventsBefore {
-            deadlines.eventArrived(now: now.nanoseconds)
-            worker.meter.metrics.eventsArrived(
-                decoder.dataEvents - eventsBefore, &pace, now: now.nanoseconds)
-            if eventsBefore == 0 { noteFirstEvent() }
-        }
-        if decoder.isDone {
-            // What is in the sink leaves with the end of the stream, in one send.
-            if !wantsStream { assemble() }
-            return happened(.answerCompleted)
-        }
+        noteProgress(now: now)
         passOn(now: now)
+    }
+
+    private func noteProgress(now: Instant) {
+        let events = decoder.dataEvents
+        guard events != notedEvents else { return }
+        deadlines.eventArrived(now: now.nanoseconds)
+        worker.meter.metrics.eventsArrived(events - notedEvents, &pace, now: now.nanoseconds)
+        let isFirst = notedEvents == 0
+        notedEvents = events
+        if isFirst { noteFirstEvent() }
     }
 
     private func keepRefusal(_ part: Span<UInt8>) {

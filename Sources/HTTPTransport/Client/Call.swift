@@ -27,10 +27,18 @@ public protocol CallObserver: AnyObject {
     func call(_ call: Call, received head: ResponseHead)
     /// A part of the body has come. The bytes are valid during this call only.
     func call(_ call: Call, received body: Span<UInt8>)
+    /// All parts of the body that came with one read have been told: what was made of them can be
+    /// passed on.
+    func callReadEnded(_ call: Call)
     /// The answer is whole. The last call of this call.
     func callEnded(_ call: Call)
     /// The call has failed. The last call of this call.
     func call(_ call: Call, failed failure: CallFailure)
+}
+
+extension CallObserver {
+    /// Nothing: for those who do not pass on what comes.
+    public func callReadEnded(_ call: Call) {}
 }
 
 /// A request as it is sent: pieces, so that a large body needs no copy.
@@ -356,17 +364,22 @@ public struct CallTarget: Sendable {
         // The observer may cancel at every step.
         while case .exchanging = state {
             switch parser.next(bytes, &i) {
-            case .needMore: return
+            case .needMore:
+                observer?.callReadEnded(self)
+                return
             case .head(let head):
                 hasAnswer = true
                 request = nil
                 observer?.call(self, received: head)
             case .body(let range): take(bytes.extracting(range))
             case .end:
+                observer?.callReadEnded(self)
                 // Bytes that nobody asked for: this connection is out of step.
-                keepConnection(unless: i < bytes.count)
+                if case .exchanging = state { keepConnection(unless: i < bytes.count) }
                 close()?.callEnded(self)
-            case .refused(let refusal): fail(.malformed(refusal))
+            case .refused(let refusal):
+                observer?.callReadEnded(self)
+                fail(.malformed(refusal))
             }
         }
     }
