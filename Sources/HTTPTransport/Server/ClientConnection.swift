@@ -297,8 +297,6 @@ internal import Glibc
         drained()
     }
 
-    /// evhttp has put something into the output.
-    func outputGrew() { mayHaveOutput = true }
     /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
     private func send(_ output: OpaquePointer) -> Socket.Transfer {
         guard let descriptor = socket?.descriptor else { return .ended }
@@ -340,7 +338,7 @@ internal import Glibc
         }
     }
 
-    private func append(_ bytes: UnsafeRawBufferPointer) {
+    func append(_ bytes: UnsafeRawBufferPointer) {
         mayHaveOutput = true
         unsafe evbuffer_add(bufferevent_get_output(stream), bytes.baseAddress, bytes.count)
     }
@@ -394,14 +392,15 @@ internal import Glibc
     /// The last byte of the answer is in the kernel's hands.
     private func finish(_ exchange: HTTPExchange) {
         server.bodyBytes -= exchange.bodyBytes
-        unsafe exchange.handBack(stream)
+        exchange.handBack()
         phase = .reading
         exchange.observer?.replyDelivered()
         guard case .reading = phase else { return }
         guard exchange.keepsConnection, !server.isDraining else { return linger() }
         setDeadline(server.options.deadlines.idle)
-        // Bytes may wait here or in the kernel, whose edges have been told already.
-        if !isParsing { watch?.callAgain(.read) }
+        // Bytes may wait here, or in the kernel, whose edges have been told already: but while
+        // there is room here, whatever an edge told of was read to the end.
+        if !isParsing, isSecure || !unread.isEmpty { watch?.callAgain(.read) }
     }
 
     // MARK: - Endings
@@ -409,9 +408,13 @@ internal import Glibc
     func refuse(_ cause: HTTPServer.Refusal.Cause) {
         let reply = server.refusalReply(
             .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
-        var bytes: [UInt8] = []
-        HTTPExchange.appendClosingReply(reply, to: &bytes)
-        unsafe bytes.withUnsafeBytes { unsafe write($0) }
+        var head = ReplyHead(status: reply.status)
+        for field in reply.fields { head.add(field.name, field.value) }
+        head.add(contentLength: reply.body.count)
+        head.add("Connection", "close")
+        put(&head)
+        put(reply.body)
+        flush()
         if case .closed = phase { return }
         linger()
     }

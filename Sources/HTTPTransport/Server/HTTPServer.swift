@@ -99,6 +99,8 @@ internal import Glibc
     /// How many bytes of request bodies are held now.
     public internal(set) var bodyBytes = 0
 
+    var dateClock = DateClock()
+
     private let http: OpaquePointer
     private var listeners: [Listener] = []
     private var connections: [ObjectIdentifier: ClientConnection] = [:]
