@@ -156,6 +156,8 @@ public struct CallTarget: Sendable {
     private var connection: UpstreamConnection?
     private var isPaused = false
     private var hasAnswer = false
+    /// Whether the last read left something behind, of which no event will tell.
+    private var hasMore = false
     /// Bytes of the body read after `release`.
     private var leftoverBytes = 0
 
@@ -237,7 +239,8 @@ public struct CallTarget: Sendable {
         triedAddresses += 1
         do throws(SocketError) {
             let address = target.addresses[triedAddresses - 1]
-            let made = try UpstreamConnection(on: loop, to: address, secured(), for: self)
+            let made = try UpstreamConnection(
+                through: pool, to: address, secured(), for: self)
             connection = made
             state = .connecting
             // On this machine the handshake is done by now, and the first send goes through: that
@@ -395,7 +398,7 @@ public struct CallTarget: Sendable {
 
     private func keepConnection(unless isOutOfStep: Bool) {
         guard let connection, let key = target.poolKey, pieces.isEmpty, !isOutOfStep,
-            parser.mayReuseConnection
+            parser.mayReuseConnection, !hasMore
         else { return }
         self.connection = nil
         pool.put(connection, for: key)
@@ -445,18 +448,24 @@ extension Call: ConnectionUser {
     func connectionReadable(_ connection: UpstreamConnection) {
         if case .connecting = state { return send() }
         if target.security != nil, !pieces.isEmpty { send() }
-        repeat {
+        for _ in 0..<Self.readsPerTurn {
             switch connection.receive() {
-            case .bytes(let count): loop.withScratch(count) { parse($0) }
+            case .bytes(let count):
+                hasMore = connection.hasMore(after: count)
+                loop.withScratch(count) { parse($0) }
             case .wouldBlock, .wantsRead: return
             case .ended: return upstreamClosed()
             case .failed:
                 if let problem = securityProblem { return insecure(problem) }
                 return upstreamClosed()
             }
-            // Of what TLS has decrypted already no event will tell.
-        } while connection === self.connection && !isPaused && connection.hasPending
+            guard hasMore, connection === self.connection, !isPaused else { return }
+        }
+        connection.readAgain()
     }
+
+    /// So many reads a turn, then the others have theirs.
+    private static let readsPerTurn = 16
 
     func connectionWritable(_ connection: UpstreamConnection) {
         if case .connecting = state {
