@@ -132,7 +132,19 @@ public struct CallTarget: Sendable {
         case over
     }
 
+    // What a token touches stands first, so that it lies together in memory.
     private let loop: Loop
+    private var state = State.exchanging
+    private var isPaused = false
+    /// Whether the last read left something behind, of which no event will tell.
+    private var hasMore = false
+    private var hasAnswer = false
+    private var connection: UpstreamConnection?
+    /// Held while the call goes on, and let go with its end: a weak reference costs an atomic
+    /// operation for each chunk.
+    private var observer: (any CallObserver)?
+    private var parser: HTTPResponseParser
+
     private let pool: ConnectionPool
     private let target: CallTarget
     private let connectLimit: Duration
@@ -148,16 +160,6 @@ public struct CallTarget: Sendable {
     /// How many bytes of the first piece are sent.
     private var sentBytes = 0
     private let headLimit: Int
-    private var parser: HTTPResponseParser
-    /// Held while the call goes on, and let go with its end: a weak reference costs an atomic
-    /// operation for each chunk.
-    private var observer: (any CallObserver)?
-    private var state = State.exchanging
-    private var connection: UpstreamConnection?
-    private var isPaused = false
-    private var hasAnswer = false
-    /// Whether the last read left something behind, of which no event will tell.
-    private var hasMore = false
     /// Bytes of the body read after `release`.
     private var leftoverBytes = 0
 

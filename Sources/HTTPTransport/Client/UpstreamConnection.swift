@@ -14,26 +14,27 @@ protocol ConnectionUser: AnyObject {
 /// A socket to an upstream and its watches. Reading is watched all the time, also while the
 /// connection is idle: so that handing it on costs no system call, and a stale one is noticed.
 @safe final class UpstreamConnection {
+    // What a token touches stands first, so that it lies together in memory.
+    //
     // Unsafe, because this is the hot path: a weak reference is an atomic operation for each chunk.
     // Whoever sets it holds the only reference to the connection, and so outlives it.
     private unowned(unsafe) var user: any ConnectionUser
-    /// Whether a call before this one has used it: then it may have gone stale.
-    private(set) var isReused = false
-    /// When it became idle.
-    private(set) var idleSince = Instant(nanoseconds: 0)
-
+    private let loop: Loop
+    private var socket: Socket?
+    /// Edges spare the kernel a second look at the socket for each token. TLS would have to be
+    /// called until it wants more, whatever it has to say.
+    private var isEdgeTriggered = false
     /// Whether the other side has closed or reset the connection: then it is to be read to its end,
     /// of which no further edge tells.
     private(set) var isEnding = false
 
-    private let loop: Loop
+    /// Whether a call before this one has used it: then it may have gone stale.
+    private(set) var isReused = false
+    /// When it became idle.
+    private(set) var idleSince = Instant(nanoseconds: 0)
     private let failures: FailureWatch
-    private var socket: Socket?
     private var reading: Watch?
     private var writing: Watch?
-    /// Edges spare the kernel a second look at the socket for each token. TLS would have to be
-    /// called until it wants more, whatever it has to say.
-    private var isEdgeTriggered = false
 
     /// Begins to connect.
     init(

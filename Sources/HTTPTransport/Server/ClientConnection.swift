@@ -26,11 +26,17 @@ internal import Glibc
         case closed
     }
 
+    // What a token touches stands first, so that it lies together in memory.
     let server: HTTPServer
+    var socket: Socket?
+    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
+    /// has to give.
+    private var mayHaveOutput = true
+    /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
+    private var isSecure = false
     /// evhttp's bufferevent; freed by evhttp with its connection.
     private let stream: OpaquePointer
     private var connection: OpaquePointer?
-    var socket: Socket?
     private(set) var watch: Watch?
     var deadlineTimer: Timer?
 
@@ -61,11 +67,6 @@ internal import Glibc
     var stallBegan = Instant(nanoseconds: 0)
     /// When the timer will fire.
     var timerFires = Instant(nanoseconds: .max)
-    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
-    /// has to give.
-    private var mayHaveOutput = true
-    /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
-    private var isSecure = false
 
     init(stream: OpaquePointer, server: HTTPServer) {
         unsafe self.stream = stream

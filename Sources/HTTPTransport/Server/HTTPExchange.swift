@@ -9,6 +9,7 @@ internal import HTTPTypes
 /// One HTTP request, which evhttp has parsed, and its answer.
 @safe final class HTTPExchange: Exchange {
     private let connection: ClientConnection
+    private var state = State.awaitingReply
     // Valid until `handBack`, or until the connection is dropped: evhttp frees it with the
     // connection. The state below says which.
     private let request: UnsafeMutablePointer<evhttp_request>
@@ -21,7 +22,6 @@ internal import HTTPTypes
         case complete
         case over
     }
-    private var state = State.awaitingReply
     /// Whether the client speaks HTTP/1.0, which knows no chunks.
     private let isHTTP10: Bool
     private let asksForWebSocket: Bool
