@@ -14,5 +14,7 @@
 #include <event2/listener.h>
 
 // Swift's Glibc module leaves these out.
+#include <elf.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -265,6 +265,7 @@ public final class Server {
             hasPage: configuration.ui)
         configuration.log.format == .json
             ? greeting.lines.forEach { log.write(.info, $0) } : log.put(greeting.text)
+        releaseStartUpCode()
     }
 
     private func logChange(_ old: BackendState, _ new: BackendState) {
