@@ -23,7 +23,7 @@ struct MessageScan {
     /// never sent on, so its   faults do not matter either.
     static func scan(_ json: JSONText) throws(APIError) -> MessageScan {
         var walker = RequestWalker(before: json)
-        var found: (scan: MessageScan, fault: APIError?)?
+        var found: Int?
         var count = 0
         walker.enterObject()
         while let name = walker.nextMember() {
@@ -33,21 +33,14 @@ struct MessageScan {
                     .invalidValue,
                     "The request body has more than \(ChatRequest.fieldLimit) fields.")
             }
-            guard name == "messages", walker.peekKind() != .null else {
-                if name == "messages" { found = nil }
-                walker.skip()
-                continue
-            }
-            // Kept instead of thrown: a later `messages` may take this one's place.
-            var scan = MessageScan()
-            let fault = scan.attempt(&walker) { scan, walker throws(APIError) in
-                try scan.walkMessages(&walker)
-            }
-            found = (scan, fault)
+            if name == "messages" { found = walker.peekKind() == .null ? nil : walker.offset }
+            walker.skip()
         }
         guard let found else { throw .missingField("messages") }
-        if let fault = found.fault { throw fault }
-        return found.scan
+        walker = RequestWalker(in: json.source, at: found)
+        var scan = MessageScan()
+        try scan.walkMessages(&walker)
+        return scan
     }
 
     /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind
@@ -85,8 +78,8 @@ struct MessageScan {
         guard walker.peekKind() == .object else {
             throw .invalidValue("messages[\(index)]", "must be an object")
         }
-        var behind = walker
-        messages.append(behind.skip())
+        let start = walker.offset
+        messages.append(start..<start)
         var turn = MessageTurn()
         // By name, so that a later duplicate takes an earlier one's fault away.
         var faults: [String: APIError] = [:]
@@ -105,12 +98,13 @@ struct MessageScan {
             }
             if fault != nil || !faults.isEmpty { faults[name] = fault }
         }
+        messages[index] = start..<walker.offset
         if !hasRole { faults["role"] = .missingField("messages[\(index)].role") }
         if let fault = Self.first(of: faults) { throw fault }
         if turn.role?.name == "developer", let role = turn.role {
             developerRoles.append(role.range)
         }
-        repairs += turn.repairs(in: walker.source, at: messages[index].lowerBound)
+        repairs += turn.repairs(in: walker.source, at: start)
     }
 
     /// The fault to tell of several: the same one each time.
@@ -121,9 +115,8 @@ struct MessageScan {
     /// The role must be there; which words it may be is for the backend's templates.
     private func walkRole(_ walker: inout RequestWalker, _ turn: inout MessageTurn) -> APIError? {
         let kind = walker.peekKind()
-        var text = walker
         let range = walker.skip()
-        turn.role = kind == .string ? (text.shortString() ?? "", range) : nil
+        turn.role = kind == .string ? (walker.shortText(range) ?? "", range) : nil
         if kind == .string { return nil }
         let path = "messages[\(messages.count - 1)].role"
         return kind == .null ? .missingField(path) : .invalidValue(path, "must be a string")

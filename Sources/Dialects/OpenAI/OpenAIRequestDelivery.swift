@@ -7,7 +7,7 @@ extension OpenAIRequestSplice {
     /// Names the model as the backend knows it.
     mutating func setModel(_ model: String, of request: some CheckedRequest) {
         // Compared first: the usual request leaves without a change here.
-        guard request.model != model else { return }
+        guard request["model"]?.isString(model) != true else { return }
         var name: [UInt8] = []
         name.appendJSONString(model)
         set("model", [.bytes(name)])
