@@ -23,7 +23,8 @@ struct MessageScan {
     /// never sent on, so its   faults do not matter either.
     static func scan(_ json: JSONText) throws(APIError) -> MessageScan {
         var walker = RequestWalker(before: json)
-        var found: Int?
+        var scan: MessageScan?
+        var fault: APIError?
         var count = 0
         walker.enterObject()
         while let name = walker.nextMember() {
@@ -33,13 +34,24 @@ struct MessageScan {
                     .invalidValue,
                     "The request body has more than \(ChatRequest.fieldLimit) fields.")
             }
-            if name == "messages" { found = walker.peekKind() == .null ? nil : walker.offset }
-            walker.skip()
+            guard name == "messages" else {
+                walker.skip()
+                continue
+            }
+            (scan, fault) = (nil, nil)
+            guard walker.peekKind() != .null else {
+                walker.skip()
+                continue
+            }
+            var found = MessageScan()
+            // Kept instead of thrown: a later `messages` may take this one's place.
+            fault = found.attempt(&walker) { scan, walker throws(APIError) in
+                try scan.walkMessages(&walker)
+            }
+            scan = found
         }
-        guard let found else { throw .missingField("messages") }
-        walker = RequestWalker(in: json.source, at: found)
-        var scan = MessageScan()
-        try scan.walkMessages(&walker)
+        guard let scan else { throw .missingField("messages") }
+        if let fault { throw fault }
         return scan
     }
 

@@ -19,6 +19,11 @@ enum ClientProtocol: Equatable {
 
     /// What is spoken at a path.
     init(path: String) {
+        // First, for it is asked most often.
+        guard path != "/v1/chat/completions" else {
+            self = .openAI
+            return
+        }
         self =
             switch Door(path: path) {
             case .responses: .responses

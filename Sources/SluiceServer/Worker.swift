@@ -62,8 +62,8 @@ final class Worker {
     var earlyRequests: [Int: EarlyRequest] = [:]
     var lastEarly = 0
     private(set) var access: AccessPolicy
-    /// By backend; empty again whenever fleet or configuration change.
-    private var knownDeadlines: [String: Deadlines.Settings] = [:]
+    /// Begun anew whenever fleet or configuration change.
+    var memory = WorkerMemory()
     /// What the live page is shown of here, and who looks at it.
     var page = PageBook()
     /// What the front desk knows of here.
@@ -108,7 +108,7 @@ final class Worker {
         switch message {
         case .fleet(let fleet):
             self.fleet = fleet
-            knownDeadlines = [:]
+            memory = WorkerMemory()
             rerouteWaiting()
             resumeEarlyRequests()
         case .configuration(let configuration): reconfigure(configuration)
@@ -131,7 +131,7 @@ final class Worker {
     /// Takes settings for the requests that come from now on; those that are here keep theirs.
     private func reconfigure(_ configuration: Configuration) {
         self.configuration = configuration
-        knownDeadlines = [:]
+        memory = WorkerMemory()
         access = AccessPolicy(configuration, ownHostName: ownHostName())
         ledger?.reconfigure(configuration.keys)
         server?.options = HTTPServer.Options(configuration)
@@ -261,7 +261,7 @@ final class Worker {
 
     /// The clocks of a request to `backend`, worked out once for each.
     func deadlineSettings(for backend: BackendSettings) -> Deadlines.Settings {
-        if let known = knownDeadlines[backend.name] { return known }
+        if let known = memory.deadlines[backend.name] { return known }
         let timeouts = configuration.timeouts(for: backend)
         var settings = Deadlines.Settings()
         settings.connect = timeouts.connect.wholeNanoseconds
@@ -271,7 +271,7 @@ final class Worker {
         settings.token = timeouts.token?.wholeNanoseconds
         settings.total = timeouts.total?.wholeNanoseconds
         settings.keepAlive = configuration.keepAliveInterval?.wholeNanoseconds
-        knownDeadlines[backend.name] = settings
+        memory.deadlines[backend.name] = settings
         return settings
     }
 
