@@ -79,6 +79,7 @@ struct MessageScan {
             throw .invalidValue("messages", "must be an array")
         }
         walker.enterArray()
+        messages.reserveCapacity(8)
         while walker.nextElement() {
             try walkMessage(&walker)
         }
@@ -116,7 +117,8 @@ struct MessageScan {
         if turn.role?.name == "developer", let role = turn.role {
             developerRoles.append(role.range)
         }
-        repairs += turn.repairs(in: walker.source, at: start)
+        let needed = turn.repairs(in: walker.source, at: start)
+        if !needed.isEmpty { repairs += needed }
     }
 
     /// The fault to tell of several: the same one each time.

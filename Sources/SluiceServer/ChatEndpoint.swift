@@ -55,7 +55,9 @@ extension Worker {
         for model: String?, _ incoming: IncomingRequest,
         _ write: @escaping (RequestTarget) throws(APIError) -> UpstreamRequest
     ) throws(APIError) -> RoutePlan {
-        let find = { [unowned self] () throws(APIError) in try ways(for: model, incoming) }
+        let find = { [unowned self, key = incoming.key] () throws(APIError) in
+            try ways(for: model, key)
+        }
         let make = { [unowned self] (ways: [Way]) throws(APIError) in
             try candidates(ways, write)
         }
@@ -72,35 +74,33 @@ extension Worker {
 
     /// The ways to a model, found once for each name.
     private func ways(
-        for model: String?, _ incoming: IncomingRequest
+        for model: String?, _ key: KeySettings?
     ) throws(APIError) -> [Way] {
-        if let model, let known = memory.ways[model],
-            access.allows(model: model, for: incoming.key)
-        {
+        if let model, let known = memory.ways[model], access.allows(model: model, for: key) {
             return known
         }
-        let ways = try routes(for: model, incoming).map { Way($0, fleet) }
+        let ways = try routes(for: model, key).map { Way($0, fleet) }
         if let model { memory.note(ways, for: model) }
         return ways
     }
 
     /// Where a request for `model` can go, backends that are down included; at least one.
     func routes(
-        for model: String?, _ incoming: IncomingRequest
+        for model: String?, _ key: KeySettings?
     ) throws(APIError) -> [Route] {
-        if let model, !access.allows(model: model, for: incoming.key) {
+        if let model, !access.allows(model: model, for: key) {
             throw .modelNotFound(model, nearest: [])
         }
         switch fleet.routes.resolve(model, includingDown: true) {
         case .routes(let routes):
             // The default model, too, must be one that the caller may use.
-            guard access.allows(model: routes[0].clientModel, for: incoming.key) else {
+            guard access.allows(model: routes[0].clientModel, for: key) else {
                 throw .missingField("model")
             }
             return routes
         case .unknownModel(let name, let nearest):
             throw .modelNotFound(
-                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.key) })
+                name, nearest: nearest.filter { access.allows(model: $0, for: key) })
         case .noModelNamed:
             throw APIError(
                 .missingField,

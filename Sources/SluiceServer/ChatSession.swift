@@ -92,8 +92,9 @@ final class ChatSession {
     /// Begins. The client may leave from here on.
     func begin() {
         exchange.observer = self
-        armTimer()
         askForSlot()
+        // Afterwards, for who is granted a slot at once waits for something else already.
+        if !machine.hasEnded { armTimer() }
     }
 
     /// Events of the answer so far, which stand for its tokens.
@@ -283,9 +284,10 @@ final class ChatSession {
 
     private func startStream() {
         record.status = 200
-        exchange.startStream(
-            clientProtocol.streamFields(identity.id) + backendFields
-                + worker.corsFields(for: exchange))
+        var fields = clientProtocol.streamFields(identity.id)
+        fields += backendFields
+        fields += worker.corsFields(for: exchange)
+        exchange.startStream(fields)
         deadlines.headSent(now: worker.loop.now.nanoseconds)
     }
 

@@ -26,10 +26,11 @@ struct IncomingRequest {
             id: id, traceparent: exchange.header("traceparent").flatMap(validTraceparent))
         path = exchange.path
         clientProtocol = ClientProtocol(path: path)
-        record = RequestRecord(
+        var record = RequestRecord(
             id: id, method: exchange.method.rawValue, path: path, ending: .completed,
             totalMilliseconds: 0)
         record.client = exchange.clientAddress
+        self.record = record
     }
 }
 

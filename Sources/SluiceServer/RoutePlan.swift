@@ -8,8 +8,9 @@ internal import HTTPTransport
 internal import Relay
 internal import Routing
 
-/// A route, with what the fleet says of its backend: the same for all requests for a model.
-struct Way {
+/// A route, with what the fleet says of its backend: the same for all requests for a model, so it is
+/// shared and not copied.
+final class Way: Sendable {
     let route: Route
     let place: Place
     /// Where its backend is in the fleet, and what is written for it there; `nil` if it is not
