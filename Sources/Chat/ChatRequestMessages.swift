@@ -109,7 +109,11 @@ struct MessageScan {
                     try scan.walkField(&walker, name)
                 }
             }
-            if fault != nil || !faults.isEmpty { faults[name] = fault }
+            if let fault {
+                faults[name] = fault
+            } else if !faults.isEmpty {
+                faults[name] = nil
+            }
         }
         messages[index] = start..<walker.offset
         if !hasRole { faults["role"] = .missingField("messages[\(index)].role") }

@@ -104,7 +104,8 @@ struct RoutePlan {
 extension Ticket {
     /// The ticket for a request of `key`. `priority` is what its `x-sluice-priority` says.
     init(
-        id: UInt64, _ plan: RoutePlan, weight: Int, key: KeySettings?, priority: KeyPriority?
+        id: UInt64, _ plan: borrowing RoutePlan, weight: Int, key: KeySettings?,
+        priority: KeyPriority?
     ) {
         self.init(id: id, places: plan.places)
         self.weight = weight
