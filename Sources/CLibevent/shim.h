@@ -13,5 +13,6 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
-// Swift's Glibc module leaves eventfd out.
+// Swift's Glibc module leaves these out.
+#include <sys/epoll.h>
 #include <sys/eventfd.h>

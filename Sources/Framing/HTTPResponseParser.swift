@@ -64,9 +64,10 @@ public struct HTTPResponseParser: Sendable {
     /// More interim answers than any server has reason to send; Node and Go stop at about as many.
     private static let interimLimit = 16
 
+    // First, as a token touches nothing else.
+    private var state = State.head
     private let headLimit: Int
     private let isHEAD: Bool
-    private var state = State.head
     /// The head so far, and where its present line begins.
     private var text: [UInt8] = []
     private var lineStart = 0

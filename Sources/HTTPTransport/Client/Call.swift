@@ -132,7 +132,19 @@ public struct CallTarget: Sendable {
         case over
     }
 
+    // What a token touches stands first, so that it lies together in memory.
     private let loop: Loop
+    private var state = State.exchanging
+    private var isPaused = false
+    /// Whether the last read left something behind, of which no event will tell.
+    private var hasMore = false
+    private var hasAnswer = false
+    private var connection: UpstreamConnection?
+    /// Held while the call goes on, and let go with its end: a weak reference costs an atomic
+    /// operation for each chunk.
+    private var observer: (any CallObserver)?
+    private var parser: HTTPResponseParser
+
     private let pool: ConnectionPool
     private let target: CallTarget
     private let connectLimit: Duration
@@ -148,14 +160,6 @@ public struct CallTarget: Sendable {
     /// How many bytes of the first piece are sent.
     private var sentBytes = 0
     private let headLimit: Int
-    private var parser: HTTPResponseParser
-    /// Held while the call goes on, and let go with its end: a weak reference costs an atomic
-    /// operation for each chunk.
-    private var observer: (any CallObserver)?
-    private var state = State.exchanging
-    private var connection: UpstreamConnection?
-    private var isPaused = false
-    private var hasAnswer = false
     /// Bytes of the body read after `release`.
     private var leftoverBytes = 0
 
@@ -237,7 +241,8 @@ public struct CallTarget: Sendable {
         triedAddresses += 1
         do throws(SocketError) {
             let address = target.addresses[triedAddresses - 1]
-            let made = try UpstreamConnection(on: loop, to: address, secured(), for: self)
+            let made = try UpstreamConnection(
+                through: pool, to: address, secured(), for: self)
             connection = made
             state = .connecting
             // On this machine the handshake is done by now, and the first send goes through: that
@@ -395,7 +400,7 @@ public struct CallTarget: Sendable {
 
     private func keepConnection(unless isOutOfStep: Bool) {
         guard let connection, let key = target.poolKey, pieces.isEmpty, !isOutOfStep,
-            parser.mayReuseConnection
+            parser.mayReuseConnection, !hasMore
         else { return }
         self.connection = nil
         pool.put(connection, for: key)
@@ -445,18 +450,24 @@ extension Call: ConnectionUser {
     func connectionReadable(_ connection: UpstreamConnection) {
         if case .connecting = state { return send() }
         if target.security != nil, !pieces.isEmpty { send() }
-        repeat {
+        for _ in 0..<Self.readsPerTurn {
             switch connection.receive() {
-            case .bytes(let count): loop.withScratch(count) { parse($0) }
+            case .bytes(let count):
+                hasMore = connection.hasMore(after: count)
+                loop.withScratch(count) { parse($0) }
             case .wouldBlock, .wantsRead: return
             case .ended: return upstreamClosed()
             case .failed:
                 if let problem = securityProblem { return insecure(problem) }
                 return upstreamClosed()
             }
-            // Of what TLS has decrypted already no event will tell.
-        } while connection === self.connection && !isPaused && connection.hasPending
+            guard hasMore, connection === self.connection, !isPaused else { return }
+        }
+        connection.readAgain()
     }
+
+    /// So many reads a turn, then the others have theirs.
+    private static let readsPerTurn = 16
 
     func connectionWritable(_ connection: UpstreamConnection) {
         if case .connecting = state {

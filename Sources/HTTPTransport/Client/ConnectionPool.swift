@@ -14,6 +14,7 @@ public final class ConnectionPool: ConnectionUser {
 
     /// The loop all its connections are on.
     public let loop: Loop
+    let failures: FailureWatch
     private var idle: [String: [UpstreamConnection]] = [:]
     /// Calls whose answers are complete but for the end of the body.
     private var ending: [ObjectIdentifier: (call: Call, since: Instant)] = [:]
@@ -23,6 +24,7 @@ public final class ConnectionPool: ConnectionUser {
     /// Makes an empty pool.
     public init(on loop: Loop) {
         self.loop = loop
+        failures = FailureWatch(on: loop)
         sweep = Timer(on: loop) { [unowned self] in closeOld() }
     }
 

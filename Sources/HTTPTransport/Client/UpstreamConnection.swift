@@ -14,25 +14,35 @@ protocol ConnectionUser: AnyObject {
 /// A socket to an upstream and its watches. Reading is watched all the time, also while the
 /// connection is idle: so that handing it on costs no system call, and a stale one is noticed.
 @safe final class UpstreamConnection {
+    // What a token touches stands first, so that it lies together in memory.
+    //
     // Unsafe, because this is the hot path: a weak reference is an atomic operation for each chunk.
     // Whoever sets it holds the only reference to the connection, and so outlives it.
     private unowned(unsafe) var user: any ConnectionUser
+    private let loop: Loop
+    private var socket: Socket?
+    /// Edges spare the kernel a second look at the socket for each token. TLS would have to be
+    /// called until it wants more, whatever it has to say.
+    private var isEdgeTriggered = false
+    /// Whether the other side has closed or reset the connection: then it is to be read to its end,
+    /// of which no further edge tells.
+    private(set) var isEnding = false
+
     /// Whether a call before this one has used it: then it may have gone stale.
     private(set) var isReused = false
     /// When it became idle.
     private(set) var idleSince = Instant(nanoseconds: 0)
-
-    private let loop: Loop
-    private var socket: Socket?
+    private let failures: FailureWatch
     private var reading: Watch?
     private var writing: Watch?
 
     /// Begins to connect.
     init(
-        on loop: Loop, to address: SocketAddress, _ security: (context: TLSContext, host: String)?,
-        for firstUser: any ConnectionUser
+        through pool: ConnectionPool, to address: SocketAddress,
+        _ security: (context: TLSContext, host: String)?, for firstUser: any ConnectionUser
     ) throws(SocketError) {
-        self.loop = loop
+        loop = pool.loop
+        failures = pool.failures
         unsafe user = firstUser
         var made = try Socket(for: address)
         made.sendWithoutDelay()
@@ -49,12 +59,13 @@ protocol ConnectionUser: AnyObject {
             }
         }
         socket = consume made
-        // Level-triggered, although an edge would spare the kernel a look at the socket: a reset
-        // that comes together with bytes is an edge like any other, and would be missed behind them.
-        //
+        isEdgeTriggered = security == nil && failures.add(descriptor, self)
         // Unowned without a check, for the hot path: the watch is stopped when the connection
         // closes, and a connection that goes has closed; so it is there whenever the watch calls.
-        reading = Watch(on: loop, descriptor, for: .read) { [unowned(unsafe) self] _ in
+        reading = Watch(
+            on: loop, descriptor, for: [.read, .closed], edgeTriggered: isEdgeTriggered
+        ) { [unowned(unsafe) self] seen in
+            if seen.contains(.closed) { unsafe isEnding = true }
             unsafe user.connectionReadable(self)
         }
     }
@@ -78,8 +89,20 @@ protocol ConnectionUser: AnyObject {
     /// What TLS found wrong; `nil` if nothing, or without TLS.
     var securityProblem: String? { socket?.tls?.problem }
 
-    /// Whether bytes wait of which no event will tell.
+    /// Whether bytes wait of which no event will tell: what TLS has decrypted already, or what an
+    /// edge has told of. `count` is how many were read last.
+    @inline(__always)
+    func hasMore(after count: Int) -> Bool {
+        isEdgeTriggered
+            ? count == Loop.scratchBytes || isEnding
+            : hasPending
+    }
+
+    /// Whether TLS has decrypted bytes that were not read.
     var hasPending: Bool { socket?.tls?.hasPending ?? false }
+
+    /// Tells the user in the next turn that there are bytes to read.
+    func readAgain() { reading?.callAgain(.read) }
 
     /// The error of an attempt to connect; 0 if there is none.
     func pendingError() -> Int32 { socket?.pendingError() ?? ENOTCONN }
@@ -91,7 +114,9 @@ protocol ConnectionUser: AnyObject {
         }
         // Made when it is first needed, which on this machine it hardly ever is.
         if writing == nil, let descriptor = socket?.descriptor {
-            writing = Watch(on: loop, descriptor, for: .write) { [unowned self] _ in
+            writing = Watch(
+                on: loop, descriptor, for: .write, edgeTriggered: isEdgeTriggered
+            ) { [unowned self] _ in
                 unsafe user.connectionWritable(self)
             }
         }
@@ -113,9 +138,18 @@ protocol ConnectionUser: AnyObject {
         guard let reading else { return }
         reading.stop()
         writing?.stop()
+        if let descriptor = socket?.descriptor { failures.forget(descriptor) }
         loop.afterThisTurn { [writing] in _ = (reading, writing) }
         self.reading = nil
         writing = nil
         socket = nil
+    }
+}
+
+extension UpstreamConnection: FailureObserver {
+    func descriptorFailed() {
+        isEnding = true
+        // While reading is paused, the failure waits behind what is still to be read.
+        if reading?.isActive == true { unsafe user.connectionReadable(self) }
     }
 }

@@ -26,11 +26,17 @@ internal import Glibc
         case closed
     }
 
+    // What a token touches stands first, so that it lies together in memory.
     let server: HTTPServer
+    var socket: Socket?
+    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
+    /// has to give.
+    private var mayHaveOutput = true
+    /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
+    private var isSecure = false
     /// evhttp's bufferevent; freed by evhttp with its connection.
     private let stream: OpaquePointer
     private var connection: OpaquePointer?
-    var socket: Socket?
     private(set) var watch: Watch?
     var deadlineTimer: Timer?
 
@@ -61,11 +67,6 @@ internal import Glibc
     var stallBegan = Instant(nanoseconds: 0)
     /// When the timer will fire.
     var timerFires = Instant(nanoseconds: .max)
-    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
-    /// has to give.
-    private var mayHaveOutput = true
-    /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
-    private var isSecure = false
 
     init(stream: OpaquePointer, server: HTTPServer) {
         unsafe self.stream = stream
@@ -297,8 +298,6 @@ internal import Glibc
         drained()
     }
 
-    /// evhttp has put something into the output.
-    func outputGrew() { mayHaveOutput = true }
     /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
     private func send(_ output: OpaquePointer) -> Socket.Transfer {
         guard let descriptor = socket?.descriptor else { return .ended }
@@ -340,7 +339,7 @@ internal import Glibc
         }
     }
 
-    private func append(_ bytes: UnsafeRawBufferPointer) {
+    func append(_ bytes: UnsafeRawBufferPointer) {
         mayHaveOutput = true
         unsafe evbuffer_add(bufferevent_get_output(stream), bytes.baseAddress, bytes.count)
     }
@@ -394,14 +393,15 @@ internal import Glibc
     /// The last byte of the answer is in the kernel's hands.
     private func finish(_ exchange: HTTPExchange) {
         server.bodyBytes -= exchange.bodyBytes
-        unsafe exchange.handBack(stream)
+        exchange.handBack()
         phase = .reading
         exchange.observer?.replyDelivered()
         guard case .reading = phase else { return }
         guard exchange.keepsConnection, !server.isDraining else { return linger() }
         setDeadline(server.options.deadlines.idle)
-        // Bytes may wait here or in the kernel, whose edges have been told already.
-        if !isParsing { watch?.callAgain(.read) }
+        // Bytes may wait here, or in the kernel, whose edges have been told already: but while
+        // there is room here, whatever an edge told of was read to the end.
+        if !isParsing, isSecure || !unread.isEmpty { watch?.callAgain(.read) }
     }
 
     // MARK: - Endings
@@ -409,9 +409,13 @@ internal import Glibc
     func refuse(_ cause: HTTPServer.Refusal.Cause) {
         let reply = server.refusalReply(
             .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
-        var bytes: [UInt8] = []
-        HTTPExchange.appendClosingReply(reply, to: &bytes)
-        unsafe bytes.withUnsafeBytes { unsafe write($0) }
+        var head = ReplyHead(status: reply.status)
+        for field in reply.fields { head.add(field.name, field.value) }
+        head.add(contentLength: reply.body.count)
+        head.add("Connection", "close")
+        put(&head)
+        put(reply.body)
+        flush()
         if case .closed = phase { return }
         linger()
     }

@@ -9,6 +9,7 @@ internal import HTTPTypes
 /// One HTTP request, which evhttp has parsed, and its answer.
 @safe final class HTTPExchange: Exchange {
     private let connection: ClientConnection
+    private var state = State.awaitingReply
     // Valid until `handBack`, or until the connection is dropped: evhttp frees it with the
     // connection. The state below says which.
     private let request: UnsafeMutablePointer<evhttp_request>
@@ -17,12 +18,10 @@ internal import HTTPTypes
         case streaming
         /// The connection is a WebSocket. evhttp waits for an answer for as long as it lives.
         case upgraded
-        /// All of the answer is in the output; how it was written decides how the request goes back
-        /// to evhttp.
-        case complete(streamed: Bool)
+        /// All of the answer is in the output.
+        case complete
         case over
     }
-    private var state = State.awaitingReply
     /// Whether the client speaks HTTP/1.0, which knows no chunks.
     private let isHTTP10: Bool
     private let asksForWebSocket: Bool
@@ -75,20 +74,12 @@ internal import HTTPTypes
     override func respond(_ reply: Reply) {
         guard case .awaitingReply = state else { return }
         if connection.isDraining { keepsConnection = false }
-        state = .complete(streamed: false)
-        addFields(reply.fields)
-        // RFC 9110, section 8.6: none with 204. evhttp adds none where no body belongs.
-        if reply.status != 204 { add("Content-Length", "\(reply.body.count)") }
-        guard let buffer = unsafe evbuffer_new() else { return connection.drop() }
-        if method != .head {
-            unsafe reply.body.withUnsafeBytes {
-                _ = unsafe evbuffer_add(buffer, $0.baseAddress, $0.count)
-            }
-        }
-        unsafe evhttp_send_reply(request, Int32(reply.status), Self.reason(reply.status), buffer)
-        unsafe evbuffer_free(buffer)
-        connection.outputGrew()
-        hideConnectionField()
+        state = .complete
+        var head = makeHead(reply.status, reply.fields)
+        // RFC 9110, section 8.6: none with 204.
+        if reply.status != 204 { head.add(contentLength: reply.body.count) }
+        connection.put(&head)
+        if method != .head { connection.put(reply.body) }
         connection.flush()
     }
 
@@ -96,20 +87,25 @@ internal import HTTPTypes
         guard case .awaitingReply = state else { return }
         state = .streaming
         if isHTTP10 || connection.isDraining { keepsConnection = false }
-        addFields(fields)
-        // For HTTP/1.0 evhttp leaves framing out; afterwards it must not notice, or it would close
-        // the socket's number.
-        if isHTTP10 { unsafe request.pointee.minor = 0 }
-        unsafe evhttp_send_reply_start(request, 200, "OK")
-        connection.outputGrew()
-        unsafe request.pointee.minor = 1
-        // evhttp has announced chunks; framing them is ours from here on.
-        unsafe request.pointee.chunked = 0
-        // The head is written and the request is read: for the time of the stream, which may be
-        // long, their fields are only memory. Nor may evhttp find `Connection: close` there: it
-        // would close before we have sent.
-        unsafe evhttp_clear_headers(request.pointee.output_headers)
+        var head = makeHead(200, fields)
+        if !isHTTP10 { head.addChunked() }
+        connection.put(&head)
+        // The request is read: for the time of the stream, which may be long, its fields are only
+        // memory.
         unsafe evhttp_clear_headers(request.pointee.input_headers)
+    }
+
+    /// The head of an answer but for what says how its body is framed. It is written past evhttp,
+    /// which hears of the answer's end only.
+    private func makeHead(_ status: Int, _ fields: [Reply.HeaderLine]) -> ReplyHead {
+        var head = ReplyHead(status: status)
+        for field in fields { head.add(field.name, field.value) }
+        if !keepsConnection {
+            head.add("Connection", "close")
+        } else if isHTTP10 {
+            head.add("Connection", "keep-alive")
+        }
+        return head
     }
 
     override func releaseBody() {
@@ -130,7 +126,7 @@ internal import HTTPTypes
         guard case .streaming = state else { return }
         send(&buffer, last: true)
         guard case .streaming = state else { return }
-        state = .complete(streamed: true)
+        state = .complete
         connection.flush()
     }
 
@@ -161,63 +157,29 @@ internal import HTTPTypes
         webSocket = opened
         observer = opened
         // Written past evhttp, which takes its connection for busy from here on and stays quiet.
-        var head = "HTTP/1.1 101 \(Self.reason(101))\r\nUpgrade: websocket\r\n"
-        head += "Connection: Upgrade\r\nSec-WebSocket-Accept: \(accept)\r\n"
-        for field in fields { head += "\(field.name): \(field.value)\r\n" }
-        opened.write(Array((head + "\r\n").utf8))
+        var head = ReplyHead(status: 101)
+        head.add("Upgrade", "websocket")
+        head.add("Connection", "Upgrade")
+        head.add("Sec-WebSocket-Accept", accept)
+        for field in fields { head.add(field.name, field.value) }
+        connection.put(&head)
+        connection.flush()
         return isOpen ? opened : nil
     }
 
     // MARK: - Parts
 
     /// Gives the request back to evhttp, which then waits for the next one.
-    func handBack(_ stream: OpaquePointer) {
-        guard case .complete(let streamed) = state else { return }
+    func handBack() {
+        guard case .complete = state else { return }
         state = .over
-        if streamed {
-            unsafe evhttp_send_reply_end(request)
-        } else {
-            unsafe bufferevent_trigger(stream, Int16(EV_WRITE), 0)
-        }
+        // Nothing of the answer went through evhttp, so to it this one had no head and no body.
+        unsafe evhttp_send_reply_end(request)
     }
 
     /// The connection is gone, and with it evhttp's request.
     func connectionDropped() {
         state = .over
         webSocket?.connectionDropped()
-    }
-
-    private func addFields(_ fields: [Reply.HeaderLine]) {
-        for field in fields { add(field.name, field.value) }
-        if !keepsConnection {
-            add("Connection", "close")
-        } else if isHTTP10 {
-            add("Connection", "keep-alive")
-        }
-    }
-
-    /// evhttp refuses names and values with line breaks; such a field is left out.
-    private func add(_ name: String, _ value: String) {
-        _ = unsafe evhttp_add_header(request.pointee.output_headers, name, value)
-    }
-
-    /// Once the head is written, evhttp must not find `Connection: close`: it would close before we
-    /// have sent.
-    private func hideConnectionField() {
-        _ = unsafe evhttp_remove_header(request.pointee.output_headers, "Connection")
-    }
-
-    private static func reason(_ status: Int) -> String {
-        "\(Status(rawValue: status).reasonPhrase)"
-    }
-
-    /// Appends a whole answer to a request that no exchange was made of; the connection closes
-    /// after it.
-    static func appendClosingReply(_ reply: Reply, to bytes: inout [UInt8]) {
-        func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
-        add("HTTP/1.1 \(reply.status) \(reason(reply.status))\r\n")
-        for field in reply.fields { add("\(field.name): \(field.value)\r\n") }
-        add("Content-Length: \(reply.body.count)\r\nConnection: close\r\n\r\n")
-        bytes.append(contentsOf: reply.body)
     }
 }

@@ -99,6 +99,8 @@ internal import Glibc
     /// How many bytes of request bodies are held now.
     public internal(set) var bodyBytes = 0
 
+    var dateClock = DateClock()
+
     private let http: OpaquePointer
     private var listeners: [Listener] = []
     private var connections: [ObjectIdentifier: ClientConnection] = [:]
@@ -206,6 +208,9 @@ internal import Glibc
                 let stream = unsafe bufferevent_socket_new(
                     base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
             else { return nil }
+            // Else evhttp's accept registers the descriptor for writing and takes that back, which
+            // is two more system calls for a descriptor it is about to lose.
+            unsafe bufferevent_disable(stream, Int16(EV_WRITE))
             unsafe server.newcomers.append(ClientConnection(stream: stream, server: server))
             server.adoption?.fireThisTurn()
             return unsafe stream
