@@ -23,7 +23,8 @@ struct MessageScan {
     /// never sent on, so its   faults do not matter either.
     static func scan(_ json: JSONText) throws(APIError) -> MessageScan {
         var walker = RequestWalker(before: json)
-        var found: (scan: MessageScan, fault: APIError?)?
+        var scan: MessageScan?
+        var fault: APIError?
         var count = 0
         walker.enterObject()
         while let name = walker.nextMember() {
@@ -33,21 +34,25 @@ struct MessageScan {
                     .invalidValue,
                     "The request body has more than \(ChatRequest.fieldLimit) fields.")
             }
-            guard name == "messages", walker.peekKind() != .null else {
-                if name == "messages" { found = nil }
+            guard name == "messages" else {
                 walker.skip()
                 continue
             }
+            (scan, fault) = (nil, nil)
+            guard walker.peekKind() != .null else {
+                walker.skip()
+                continue
+            }
+            var found = MessageScan()
             // Kept instead of thrown: a later `messages` may take this one's place.
-            var scan = MessageScan()
-            let fault = scan.attempt(&walker) { scan, walker throws(APIError) in
+            fault = found.attempt(&walker) { scan, walker throws(APIError) in
                 try scan.walkMessages(&walker)
             }
-            found = (scan, fault)
+            scan = found
         }
-        guard let found else { throw .missingField("messages") }
-        if let fault = found.fault { throw fault }
-        return found.scan
+        guard let scan else { throw .missingField("messages") }
+        if let fault { throw fault }
+        return scan
     }
 
     /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind
@@ -74,6 +79,7 @@ struct MessageScan {
             throw .invalidValue("messages", "must be an array")
         }
         walker.enterArray()
+        messages.reserveCapacity(8)
         while walker.nextElement() {
             try walkMessage(&walker)
         }
@@ -85,8 +91,8 @@ struct MessageScan {
         guard walker.peekKind() == .object else {
             throw .invalidValue("messages[\(index)]", "must be an object")
         }
-        var behind = walker
-        messages.append(behind.skip())
+        let start = walker.offset
+        messages.append(start..<start)
         var turn = MessageTurn()
         // By name, so that a later duplicate takes an earlier one's fault away.
         var faults: [String: APIError] = [:]
@@ -103,14 +109,20 @@ struct MessageScan {
                     try scan.walkField(&walker, name)
                 }
             }
-            if fault != nil || !faults.isEmpty { faults[name] = fault }
+            if let fault {
+                faults[name] = fault
+            } else if !faults.isEmpty {
+                faults[name] = nil
+            }
         }
+        messages[index] = start..<walker.offset
         if !hasRole { faults["role"] = .missingField("messages[\(index)].role") }
         if let fault = Self.first(of: faults) { throw fault }
         if turn.role?.name == "developer", let role = turn.role {
             developerRoles.append(role.range)
         }
-        repairs += turn.repairs(in: walker.source, at: messages[index].lowerBound)
+        let needed = turn.repairs(in: walker.source, at: start)
+        if !needed.isEmpty { repairs += needed }
     }
 
     /// The fault to tell of several: the same one each time.
@@ -121,9 +133,8 @@ struct MessageScan {
     /// The role must be there; which words it may be is for the backend's templates.
     private func walkRole(_ walker: inout RequestWalker, _ turn: inout MessageTurn) -> APIError? {
         let kind = walker.peekKind()
-        var text = walker
         let range = walker.skip()
-        turn.role = kind == .string ? (text.shortString() ?? "", range) : nil
+        turn.role = kind == .string ? (walker.shortText(range) ?? "", range) : nil
         if kind == .string { return nil }
         let path = "messages[\(messages.count - 1)].role"
         return kind == .null ? .missingField(path) : .invalidValue(path, "must be a string")

@@ -67,12 +67,7 @@ struct RequestWalker {
         // As above.
         let text = source
         guard let key = try? scanner.nextMember(text.span) else { return nil }
-        guard key.count <= 64 else { return "" }
-        let raw = source[key]
-        guard raw.contains(UInt8(ascii: "\\")) else { return String(decoding: raw, as: UTF8.self) }
-        var name: [UInt8] = []
-        appendUnescaped(source.span, key, to: &name)
-        return String(decoding: name, as: UTF8.self)
+        return key.count <= 64 ? self.text(key) : ""
     }
 
     /// Whether the array has another element.
@@ -95,9 +90,20 @@ struct RequestWalker {
     mutating func shortString() -> String? {
         let isString = peekKind() == .string
         let range = skip()
-        guard isString, range.count <= 66 else { return nil }
+        return isString ? shortText(range) : nil
+    }
+
+    /// The text of the string at `range`, if it is one of at most 64 bytes.
+    func shortText(_ range: Range<Int>) -> String? {
+        range.count <= 66 ? text((range.lowerBound + 1)..<(range.upperBound - 1)) : nil
+    }
+
+    /// What stands between the quotes of a string.
+    private func text(_ range: Range<Int>) -> String {
+        let raw = source[range]
+        guard raw.contains(UInt8(ascii: "\\")) else { return String(decoding: raw, as: UTF8.self) }
         var text: [UInt8] = []
-        appendUnescaped(source.span, (range.lowerBound + 1)..<(range.upperBound - 1), to: &text)
+        appendUnescaped(source.span, range, to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 }

@@ -8,7 +8,12 @@ import JSON
 /// whatever steps are handy.
 struct RequestBody {
     private let client: [UInt8]
+    /// The pieces that grow no more.
     private var parts: [BodyPart] = []
+    /// The piece of our own bytes that grows.
+    private var bytes: [UInt8] = []
+    /// The slice that grows, behind `bytes`.
+    private var slice = 0..<0
 
     /// Below this many bytes a slice is copied: a piece of its own costs more than the copy.
     private static let copyLimit = 1024
@@ -16,70 +21,59 @@ struct RequestBody {
     /// Starts an empty body; slices will be of `client`.
     init(client: [UInt8]) {
         self.client = client
+        bytes.reserveCapacity(min(client.count, Self.copyLimit) + 128)
     }
 
     /// Appends a literal.
     mutating func append(_ literal: StaticString) {
-        appendOwn { $0.append(literal) }
+        closeSlice()
+        bytes.append(literal)
     }
 
     /// Appends bytes of our own.
-    mutating func append(_ bytes: [UInt8]) {
-        appendOwn { $0 += bytes }
+    mutating func append(_ own: [UInt8]) {
+        closeSlice()
+        bytes += own
     }
 
     /// Appends `text` as a JSON string.
     mutating func append(string text: String) {
-        appendOwn { $0.appendJSONString(text) }
+        closeSlice()
+        bytes.appendJSONString(text)
     }
 
     /// Appends a slice of the client's body.
     mutating func append(client range: Range<Int>) {
         guard !range.isEmpty else { return }
-        if case .client(let before)? = parts.last, before.upperBound == range.lowerBound {
-            parts[parts.count - 1] = .client(before.lowerBound..<range.upperBound)
+        if slice.upperBound != range.lowerBound || slice.isEmpty {
+            closeSlice()
+            slice = range
         } else {
-            parts.append(.client(range))
+            slice = slice.lowerBound..<range.upperBound
         }
     }
 
     /// The pieces, with short slices copied into their neighbours.
-    func finish() -> [BodyPart] {
-        var merged: [BodyPart] = []
-        for part in parts {
-            guard case .client(let range) = part, range.count >= Self.copyLimit else {
-                merged.appendCopy(part, client)
-                continue
-            }
-            merged.append(part)
-        }
-        return merged
+    consuming func finish() -> [BodyPart] {
+        closeSlice()
+        closeBytes()
+        return parts
     }
 
-    private mutating func appendOwn(_ write: (inout [UInt8]) -> Void) {
-        // Taken out of the array first, so that the bytes grow in place.
-        var bytes: [UInt8] = []
-        if case .bytes(let before)? = parts.last {
-            parts.removeLast()
-            bytes = before
+    private mutating func closeSlice() {
+        guard !slice.isEmpty else { return }
+        if slice.count < Self.copyLimit {
+            bytes += client[slice]
+        } else {
+            closeBytes()
+            parts.append(.client(slice))
         }
-        write(&bytes)
+        slice = 0..<0
+    }
+
+    private mutating func closeBytes() {
+        guard !bytes.isEmpty else { return }
         parts.append(.bytes(bytes))
-    }
-}
-
-extension [BodyPart] {
-    /// Appends what `part` says as own bytes.
-    fileprivate mutating func appendCopy(_ part: BodyPart, _ client: [UInt8]) {
-        var bytes: [UInt8] = []
-        if case .bytes(let before)? = last {
-            removeLast()
-            bytes = before
-        }
-        switch part {
-        case .bytes(let own): bytes += own
-        case .client(let range): bytes += client[range]
-        }
-        append(.bytes(bytes))
+        bytes = []
     }
 }

@@ -37,6 +37,7 @@ struct RequestParameters {
     /// fields.
     init(_ request: some CheckedRequest, _ target: RequestTarget) {
         let opensOptions = target.kind == .ollama
+        entries.reserveCapacity(request.members.count)
         for (index, member) in request.members.enumerated() where request.isLast(index) {
             let name = request.names[index]
             // Null means absent. Where the client's bytes are sent on it stays in them; here it

@@ -46,6 +46,8 @@ public struct Metrics: Sendable {
     public private(set) var received: UInt64 = 0
     private(set) var series: [Series] = []
     private var places: [Names: Int] = [:]
+    /// The place that was asked for last: mostly it is the next one, too.
+    private var lastPlace = 0
     private let modelLimit: Int
     private var models: Set<String> = []
 
@@ -110,11 +112,21 @@ public struct Metrics: Sendable {
     }
 
     private mutating func place(model: String?, backend: String?) -> Int {
-        let names = Names(model: labelled(model ?? ""), backend: backend ?? "")
-        if let place = places[names] { return place }
-        places[names] = series.count
-        series.append(Series(model: names.model, backend: names.backend))
-        return series.count - 1
+        let (model, backend) = (model ?? "", backend ?? "")
+        if lastPlace < series.count, series[lastPlace].model == model,
+            series[lastPlace].backend == backend
+        {
+            return lastPlace
+        }
+        let names = Names(model: labelled(model), backend: backend)
+        if let place = places[names] {
+            lastPlace = place
+        } else {
+            places[names] = series.count
+            lastPlace = series.count
+            series.append(Series(model: names.model, backend: names.backend))
+        }
+        return lastPlace
     }
 
     private mutating func labelled(_ model: String) -> String {

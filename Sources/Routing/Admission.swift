@@ -172,8 +172,8 @@ public struct Admission: Sendable {
         return position(atSeat: seat).position
     }
 
-    /// Where a request has a slot; `nil` if it has none.
-    public func place(of id: UInt64) -> Place? {
+    /// Where a request has a slot; `nil` if it has none. `mutating` as `nextWake` is.
+    public mutating func place(of id: UInt64) -> Place? {
         guard case .running(let running)? = locations[id] else { return nil }
         let station = stations[running.station]
         return Place(backend: backends[station.backend].name, model: station.model)

@@ -89,13 +89,21 @@ extension Admission {
 
     /// When `wake` or `takeDueProbes` has something to do.
     public var nextWake: Int64? {
-        let probes = backends.lazy.filter(\.isPresent).compactMap(\.health.nextProbe).min()
-        let ends = crowded.flatMap { pool in
-            [pools[pool].interactive.head, pools[pool].batch.head].compactMap {
-                $0.flatMap { patience(ofSeat: $0) }
+        // `mutating`, so that whoever owns the admission is not made to copy it for a question.
+        mutating get {
+            var next: Int64?
+            func note(_ moment: Int64?) {
+                if let moment { next = min(next ?? moment, moment) }
             }
+            for backend in backends.indices where backends[backend].isPresent {
+                note(backends[backend].health.nextProbe)
+            }
+            for pool in crowded {
+                if let seat = pools[pool].interactive.head { note(patience(ofSeat: seat)) }
+                if let seat = pools[pool].batch.head { note(patience(ofSeat: seat)) }
+            }
+            return next
         }
-        return [probes, ends.min()].compactMap(\.self).min()
     }
 
     /// Time has passed: refuses those who have waited too long for a backend that loads or is down.

@@ -22,11 +22,13 @@ struct Caller: Sendable {
 }
 
 extension Caller {
-    init(_ exchange: Exchange) {
+    /// The caller of a request to `path`. What key it offers need not be read where there are none.
+    init(_ exchange: Exchange, path: String, offersKey: Bool = true) {
         method = exchange.method
-        path = exchange.path
+        self.path = path
         host = exchange.header("host")
         origin = exchange.header("origin")
+        guard offersKey else { return }
         authorization = exchange.header("authorization")
         apiKey = exchange.header("x-api-key")
         if apiKey == nil, exchange.wantsWebSocket {
@@ -66,6 +68,9 @@ struct AccessPolicy: Sendable {
         origins = configuration.corsOrigins.map { $0.lowercased() }
         hosts = HostRule(configuration, ownHostName: ownHostName)
     }
+
+    /// Whether anybody needs a key.
+    var hasKeys: Bool { !keys.isEmpty }
 
     /// Why a request may not be answered; `nil` if it may.
     func refuse(_ caller: Caller) -> APIError? { refuse(caller, with: key(of: caller)) }

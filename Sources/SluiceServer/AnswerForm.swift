@@ -126,6 +126,10 @@ struct SessionDecoder {
     private var chat: StreamDecoder
     private var other: (any AnswerDecoder)?
 
+    /// One for before there is an answer.
+    static let idle = SessionDecoder(
+        StreamDecoder(.openAI, StreamOptions(id: "", created: 0, model: ""), eventLimit: 0))
+
     init(_ decoder: StreamDecoder) {
         isChat = true
         chat = decoder
@@ -133,8 +137,7 @@ struct SessionDecoder {
 
     init(other decoder: any AnswerDecoder) {
         isChat = false
-        chat = StreamDecoder(
-            .openAI, StreamOptions(id: "", created: 0, model: ""), eventLimit: 0)
+        chat = Self.idle.chat
         other = decoder
     }
 

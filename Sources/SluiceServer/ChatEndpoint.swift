@@ -55,9 +55,11 @@ extension Worker {
         for model: String?, _ incoming: IncomingRequest,
         _ write: @escaping (RequestTarget) throws(APIError) -> UpstreamRequest
     ) throws(APIError) -> RoutePlan {
-        let find = { [unowned self] () throws(APIError) in try routes(for: model, incoming) }
-        let make = { [unowned self] (routes: [Route]) throws(APIError) in
-            try candidates(routes, write)
+        let find = { [unowned self, key = incoming.key] () throws(APIError) in
+            try ways(for: model, key)
+        }
+        let make = { [unowned self] (ways: [Way]) throws(APIError) in
+            try candidates(ways, write)
         }
         let first = try find()
         let made = try make(first)
@@ -66,27 +68,39 @@ extension Worker {
             throw noBackend(for: model)
         }
         return RoutePlan(
-            model: first[0].clientModel, routes: first, candidates: made, find: find,
+            model: first[0].route.clientModel, ways: first, candidates: made, find: find,
             make: make)
+    }
+
+    /// The ways to a model, found once for each name.
+    private func ways(
+        for model: String?, _ key: KeySettings?
+    ) throws(APIError) -> [Way] {
+        if let model, let known = memory.ways[model], access.allows(model: model, for: key) {
+            return known
+        }
+        let ways = try routes(for: model, key).map { Way($0, fleet) }
+        if let model { memory.note(ways, for: model) }
+        return ways
     }
 
     /// Where a request for `model` can go, backends that are down included; at least one.
     func routes(
-        for model: String?, _ incoming: IncomingRequest
+        for model: String?, _ key: KeySettings?
     ) throws(APIError) -> [Route] {
-        if let model, !access.allows(model: model, for: incoming.key) {
+        if let model, !access.allows(model: model, for: key) {
             throw .modelNotFound(model, nearest: [])
         }
         switch fleet.routes.resolve(model, includingDown: true) {
         case .routes(let routes):
             // The default model, too, must be one that the caller may use.
-            guard access.allows(model: routes[0].clientModel, for: incoming.key) else {
+            guard access.allows(model: routes[0].clientModel, for: key) else {
                 throw .missingField("model")
             }
             return routes
         case .unknownModel(let name, let nearest):
             throw .modelNotFound(
-                name, nearest: nearest.filter { access.allows(model: $0, for: incoming.key) })
+                name, nearest: nearest.filter { access.allows(model: $0, for: key) })
         case .noModelNamed:
             throw APIError(
                 .missingField,
@@ -108,22 +122,17 @@ extension Worker {
     /// The request in the dialect of each backend that can honour it, best first. If none can, the
     /// first one's reason.
     private func candidates(
-        _ routes: [Route], _ write: (RequestTarget) throws(APIError) -> UpstreamRequest
+        _ ways: [Way], _ write: (RequestTarget) throws(APIError) -> UpstreamRequest
     ) throws(APIError) -> [Candidate] {
         var candidates: [Candidate] = []
         var firstError: APIError?
-        for route in routes {
-            guard let index = fleet.backends.firstIndex(where: { $0.name == route.backend }),
-                fleet.backends[index].kind != .auto
-            else { continue }
+        for way in ways {
+            guard let (index, target) = way.backend else { continue }
             do throws(APIError) {
-                let target = RequestTarget(fleet.backends[index], route)
                 candidates.append(
                     Candidate(
-                        Place(
-                            backend: route.backend, model: route.upstreamModel, tier: route.tier),
-                        fleet, index, try write(target),
-                        kind: target.kind, thinkTags: route.rule?.thinkTags ?? false))
+                        way.place, fleet, index, try write(target), kind: target.kind,
+                        thinkTags: way.route.rule?.thinkTags ?? false))
             } catch {
                 firstError = firstError ?? error
             }
@@ -135,7 +144,7 @@ extension Worker {
 
 extension RequestTarget {
     /// What a request writer has to know of a route.
-    fileprivate init(_ backend: BackendState, _ route: Route) {
+    init(_ backend: BackendState, _ route: Route) {
         let kind: UpstreamKind =
             switch backend.kind {
             case .ollama: .ollama

@@ -44,7 +44,7 @@ final class ChatSession {
     private var isTakingTurns = false
 
     private var call: Call?
-    private var decoder: SessionDecoder
+    private var decoder = SessionDecoder.idle
     /// How many of the decoder's events deadlines and metrics have heard of.
     private var notedEvents = 0
     private var assembler: (any AnswerAssembler)?
@@ -85,8 +85,6 @@ final class ChatSession {
         deadlines = Deadlines(
             worker.deadlineSettings(for: candidate.backend.settings),
             wantsStream: wantsStream, now: began.nanoseconds)
-        decoder = form.makeDecoder(
-            candidate.dialect, StreamOptions(id: "", created: 0, model: plan.model), limits: (0, 0))
         assembler = form.makeAssembler(limitBytes: worker.configuration.limits.completion)
         timer = Timer(on: worker.loop) { [unowned self] in lookAtClocks() }
     }
@@ -94,8 +92,9 @@ final class ChatSession {
     /// Begins. The client may leave from here on.
     func begin() {
         exchange.observer = self
-        armTimer()
         askForSlot()
+        // Afterwards, for who is granted a slot at once waits for something else already.
+        if !machine.hasEnded { armTimer() }
     }
 
     /// Events of the answer so far, which stand for its tokens.
@@ -169,10 +168,9 @@ final class ChatSession {
             case .client(let range): .part(source, range)
             }
         }
-        let head = upstreamHead(
-            "POST", candidate.upstream.path, to: backend.settings,
-            bodyLength: candidate.upstream.contentLength, accept: form.accept(candidate.dialect),
-            identity: identity)
+        let head = backend.head.bytes(
+            "POST", candidate.upstream.path, bodyLength: candidate.upstream.contentLength,
+            accept: form.accept(candidate.dialect), identity: identity)
         call = Call(
             CallRequest(head: head, body: body),
             to: backend.target,
@@ -286,9 +284,10 @@ final class ChatSession {
 
     private func startStream() {
         record.status = 200
-        exchange.startStream(
-            clientProtocol.streamFields(identity.id) + backendFields
-                + worker.corsFields(for: exchange))
+        var fields = clientProtocol.streamFields(identity.id)
+        fields += backendFields
+        fields += worker.corsFields(for: exchange)
+        exchange.startStream(fields)
         deadlines.headSent(now: worker.loop.now.nanoseconds)
     }
 
@@ -335,8 +334,10 @@ final class ChatSession {
         exchange.observer = nil
         record.ending = ending
         record.events = decoder.dataEvents
-        record.promptTokens = decoder.usage?.promptTokens
-        record.completionTokens = decoder.usage?.completionTokens
+        if let usage = decoder.usage {
+            record.promptTokens = usage.promptTokens
+            record.completionTokens = usage.completionTokens
+        }
         record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
         worker.ended(self)
     }

@@ -19,6 +19,11 @@ enum ClientProtocol: Equatable {
 
     /// What is spoken at a path.
     init(path: String) {
+        // First, for it is asked most often.
+        guard path != "/v1/chat/completions" else {
+            self = .openAI
+            return
+        }
         self =
             switch Door(path: path) {
             case .responses: .responses
@@ -46,10 +51,15 @@ enum ClientProtocol: Equatable {
     func streamFields(_ requestID: String) -> [Reply.HeaderLine] {
         let type =
             framing == .lines ? "application/x-ndjson" : "text/event-stream; charset=utf-8"
-        return [
-            Reply.HeaderLine("Content-Type", type), Reply.HeaderLine("Cache-Control", "no-cache"),
-            Reply.HeaderLine("X-Accel-Buffering", "no"),
-        ] + idFields(requestID)
+        var fields: [Reply.HeaderLine] = []
+        // With room for what every answer has besides.
+        fields.reserveCapacity(10)
+        fields.append(Reply.HeaderLine("Content-Type", type))
+        fields.append(Reply.HeaderLine("Cache-Control", "no-cache"))
+        fields.append(Reply.HeaderLine("X-Accel-Buffering", "no"))
+        fields.append(Reply.HeaderLine("x-request-id", requestID))
+        if self == .messages { fields.append(Reply.HeaderLine("request-id", requestID)) }
+        return fields
     }
 
     /// The head fields of a JSON document.

@@ -31,11 +31,14 @@ struct BackendState: Sendable {
     /// Which connections may be used again for it: one of the same name may be another server after
     /// a reload.
     let poolKey: String
+    /// What all requests to it begin with.
+    let head: UpstreamHead
 
     init(_ settings: BackendSettings) {
         self.settings = settings
         kind = settings.kind
         slots = SlotRule(settings.kind, settings.slots)
+        head = UpstreamHead(settings)
         poolKey = "\(settings.name) \(settings.url)"
     }
 

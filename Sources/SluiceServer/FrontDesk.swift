@@ -160,8 +160,11 @@ final class FrontDesk {
     /// The timer is not put off when there is less to do than it was armed for: it fires early, and
     /// sleeps on.
     func armTimer() {
-        let moments = [admission.nextWake, wards.values.compactMap(\.detector.due).min()]
-        guard let next = moments.compactMap(\.self).min() else { return }
+        var moment = admission.nextWake
+        for ward in wards.values {
+            if let due = ward.detector.due { moment = min(moment ?? due, due) }
+        }
+        guard let next = moment else { return }
         if let timerFires, timerFires <= next { return }
         timerFires = next
         timer?.arm(after: .nanoseconds(max(next - now, 0)))

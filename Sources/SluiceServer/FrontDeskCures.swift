@@ -68,9 +68,8 @@ extension FrontDesk {
         var body: [UInt8] = Array(#"{"model":"#.utf8)
         body.appendJSONString(place.model)
         body.append(#","keep_alive":0}"#)
-        let head = upstreamHead(
-            "POST", "/api/generate", to: state.settings, bodyLength: body.count,
-            accept: "application/json")
+        let head = state.head.bytes(
+            "POST", "/api/generate", bodyLength: body.count, accept: "application/json")
         let fetch = Fetch(
             CallRequest(head: head, body: [.bytes(body)]), to: state.target, through: pool,
             within: Self.curePatience

@@ -23,7 +23,7 @@ struct HostRule: Sendable {
     /// sockets.
     init(_ configuration: Configuration, ownHostName: String?) {
         names =
-            (["localhost", "host.docker.internal"] + configuration.allowedHosts
+            (["127.0.0.1", "localhost", "host.docker.internal"] + configuration.allowedHosts
             + (ownHostName.map { [$0] } ?? [])).map { Self.comparable($0) }
         let hasPorts = configuration.listen.contains {
             if case .tcp = $0 { true } else { false }

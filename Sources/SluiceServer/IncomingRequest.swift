@@ -26,10 +26,11 @@ struct IncomingRequest {
             id: id, traceparent: exchange.header("traceparent").flatMap(validTraceparent))
         path = exchange.path
         clientProtocol = ClientProtocol(path: path)
-        record = RequestRecord(
+        var record = RequestRecord(
             id: id, method: exchange.method.rawValue, path: path, ending: .completed,
             totalMilliseconds: 0)
         record.client = exchange.clientAddress
+        self.record = record
     }
 }
 
@@ -37,7 +38,8 @@ extension Exchange {
     /// The target without its query.
     var path: String {
         // Bytes, for finding the borders of characters costs more than all else here.
-        String(Substring(target.utf8.prefix { $0 != UInt8(ascii: "?") }))
+        guard let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return target }
+        return String(target[..<end])
     }
 }
 
@@ -56,8 +58,18 @@ struct RequestIDs {
         return offered
     }
 
+    /// 128 bits as 32 hexadecimal digits.
     mutating func next() -> String {
-        hex(random()) + hex(random())
+        let halves = (random(), random())
+        return unsafe String(unsafeUninitializedCapacity: 32) { text in
+            for place in 0..<32 {
+                let half = place < 16 ? halves.0 : halves.1
+                let digit = UInt8(truncatingIfNeeded: half >> UInt64(60 - place % 16 * 4)) & 15
+                let zero = digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10
+                unsafe text[place] = zero + digit
+            }
+            return 32
+        }
     }
 
     /// SplitMix64.
@@ -67,11 +79,6 @@ struct RequestIDs {
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         return z ^ (z >> 31)
-    }
-
-    private func hex(_ number: UInt64) -> String {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }
 

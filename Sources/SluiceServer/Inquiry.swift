@@ -28,9 +28,8 @@ struct BackendQuestion {
     var key: Key { Key(target: backend.poolKey, head: head(nil), body: body) }
 
     fileprivate func head(_ identity: RequestIdentity?) -> [UInt8] {
-        upstreamHead(
-            method, path, to: backend.settings, bodyLength: body?.count,
-            accept: "application/json", identity: identity)
+        backend.head.bytes(
+            method, path, bodyLength: body?.count, accept: "application/json", identity: identity)
     }
 }
 

@@ -53,7 +53,7 @@ extension Worker {
     private func nameOfPresentModel(
         _ model: String?, _ incoming: IncomingRequest
     ) throws(APIError) -> String? {
-        let routes = try routes(for: model, incoming)
+        let routes = try routes(for: model, incoming.key)
         let isAtOllama = routes.contains { fleet.backend(named: $0.backend)?.kind == .ollama }
         return isAtOllama ? nil : routes[0].clientModel
     }

@@ -106,7 +106,7 @@ extension Worker {
             }
             let routes: [Route]
             do throws(APIError) {
-                routes = try self.routes(for: servedName(asked), incoming)
+                routes = try self.routes(for: servedName(asked), incoming.key)
             } catch { throw error.inOllamasWords(model: asked) }
             let up = routes.compactMap { route in
                 fleet.backend(named: route.backend).flatMap { $0.isUp ? (route, $0) : nil }

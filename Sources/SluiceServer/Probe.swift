@@ -224,8 +224,8 @@ final class Probe {
         _ method: String, _ path: String, _ body: [UInt8]? = nil, instead previous: Fetch?,
         then completion: @escaping (FetchResult) -> Void
     ) -> Fetch {
-        let head = upstreamHead(
-            method, path, to: state.settings, bodyLength: body?.count, accept: "application/json")
+        let head = state.head.bytes(
+            method, path, bodyLength: body?.count, accept: "application/json")
         let request = CallRequest(head: head, body: body.map { [.bytes($0)] } ?? [])
         // The previous fetch may be the one whose callback we are in.
         pool.loop.afterThisTurn { _ = previous }

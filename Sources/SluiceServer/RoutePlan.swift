@@ -5,28 +5,60 @@ internal import Configuration
 internal import Dialects
 internal import EventLoop
 internal import HTTPTransport
+internal import Relay
 internal import Routing
+
+/// A route, with what the fleet says of its backend: the same for all requests for a model, so it is
+/// shared and not copied.
+final class Way: Sendable {
+    let route: Route
+    let place: Place
+    /// Where its backend is in the fleet, and what is written for it there; `nil` if it is not
+    /// there, or nobody knows yet what it speaks.
+    let backend: (index: Int, target: RequestTarget)?
+
+    init(_ route: Route, _ fleet: Fleet) {
+        self.route = route
+        place = Place(backend: route.backend, model: route.upstreamModel, tier: route.tier)
+        let index = fleet.backends.firstIndex { $0.name == route.backend && $0.kind != .auto }
+        backend = index.map { ($0, RequestTarget(fleet.backends[$0], route)) }
+    }
+}
+
+/// What is the same for many requests, as long as neither fleet nor configuration change.
+struct WorkerMemory {
+    /// The clocks of requests, by backend.
+    var deadlines: [String: Deadlines.Settings] = [:]
+    /// The ways to a model, by the name that clients use.
+    private(set) var ways: [String: [Way]] = [:]
+    /// Under a wildcard clients make names up.
+    private static let wayLimit = 256
+
+    mutating func note(_ new: [Way], for model: String) {
+        if ways.count < Self.wayLimit { ways[model] = new }
+    }
+}
 
 /// The ways to answer one request, at its begin and whenever they are found anew.
 struct RoutePlan {
     /// The name the client asked for, or got by default.
     let model: String
-    private(set) var routes: [Route]
+    private(set) var ways: [Way]
     /// The request for each of them that can honour it, the preferred first; at least one.
     private(set) var candidates: [Candidate]
     /// Those of before the last change of the backends: a grant may be on its way.
     private var former: [Candidate] = []
     /// What tells conversations apart; see `Ticket.prefixes`.
     var prefixes: [UInt64] = []
-    private var find: (() throws(APIError) -> [Route])?
-    private var make: (([Route]) throws(APIError) -> [Candidate])?
+    private var find: (() throws(APIError) -> [Way])?
+    private var make: (([Way]) throws(APIError) -> [Candidate])?
 
     init(
-        model: String, routes: [Route], candidates: [Candidate],
-        find: @escaping () throws(APIError) -> [Route],
-        make: @escaping ([Route]) throws(APIError) -> [Candidate]
+        model: String, ways: [Way], candidates: [Candidate],
+        find: @escaping () throws(APIError) -> [Way],
+        make: @escaping ([Way]) throws(APIError) -> [Candidate]
     ) {
-        (self.model, self.routes, self.candidates) = (model, routes, candidates)
+        (self.model, self.ways, self.candidates) = (model, ways, candidates)
         (self.find, self.make) = (find, make)
     }
 
@@ -43,19 +75,20 @@ struct RoutePlan {
         // Who waits is not refused because its backend has just been taken away or renamed: the
         // admission lets it wait a little for another.
         guard let find, let make else { return false }
-        guard let routes = try? find(), routes != self.routes || !isCurrent(fleet),
-            let candidates = try? make(routes)
+        guard let ways = try? find(),
+            ways.map(\.route) != self.ways.map(\.route) || !isCurrent(fleet),
+            let candidates = try? make(ways)
         else { return false }
         let before = places
         former = self.candidates
-        self.routes = routes
+        self.ways = ways
         self.candidates = candidates
         return places != before
     }
 
     /// Lets everything go: from the first event on nobody else is asked, and a stream may be long.
     mutating func release() {
-        (routes, candidates) = ([], [])
+        (ways, candidates) = ([], [])
         (find, make) = (nil, nil)
     }
 
@@ -71,7 +104,8 @@ struct RoutePlan {
 extension Ticket {
     /// The ticket for a request of `key`. `priority` is what its `x-sluice-priority` says.
     init(
-        id: UInt64, _ plan: RoutePlan, weight: Int, key: KeySettings?, priority: KeyPriority?
+        id: UInt64, _ plan: borrowing RoutePlan, weight: Int, key: KeySettings?,
+        priority: KeyPriority?
     ) {
         self.init(id: id, places: plan.places)
         self.weight = weight

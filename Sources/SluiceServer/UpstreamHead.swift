@@ -2,6 +2,7 @@
 
 internal import Configuration
 internal import HTTPTransport
+internal import JSON
 
 /// Who asks, for the upstream's log.
 struct RequestIdentity: Sendable {
@@ -11,23 +12,52 @@ struct RequestIdentity: Sendable {
     var traceparent: String?
 }
 
-/// The head of a request to `backend`. Nothing of the client's head goes upstream but its trace:
-/// not its key, `Origin`, cookies, nor `X-Conversation-Id`, which makes llama-server ignore
-/// disconnects.
-func upstreamHead(
-    _ method: String, _ path: String, to backend: BackendSettings, bodyLength: Int? = nil,
-    accept: String, identity: RequestIdentity? = nil
-) -> [UInt8] {
-    var head = "\(method) \(backend.url.pathPrefix)\(path) HTTP/1.1\r\n"
-    head += "Host: \(backend.url.hostField)\r\nUser-Agent: sluice/\(Version.number)\r\n"
-    head += "Accept: \(accept)\r\n"
-    if let bodyLength {
-        head += "Content-Type: application/json\r\nContent-Length: \(bodyLength)\r\n"
+/// What the heads of all requests to one backend have in common, written once.
+struct UpstreamHead: Sendable {
+    private let pathPrefix: [UInt8]
+    /// From behind the path to the value of `Accept`.
+    private let opening: [UInt8]
+    /// The line with the key; empty without one.
+    private let authorization: [UInt8]
+
+    init(_ backend: BackendSettings) {
+        pathPrefix = Array(backend.url.pathPrefix.utf8)
+        opening = Array(
+            " HTTP/1.1\r\nHost: \(backend.url.hostField)\r\nUser-Agent: sluice/\(Version.number)\r\nAccept: "
+                .utf8)
+        authorization = backend.key.map { Array("Authorization: Bearer \($0.text)\r\n".utf8) } ?? []
     }
-    if let key = backend.key { head += "Authorization: Bearer \(key.text)\r\n" }
-    if let identity {
-        head += "x-request-id: \(identity.id)\r\n"
-        if let trace = identity.traceparent { head += "traceparent: \(trace)\r\n" }
+
+    /// The head of one request. Nothing of the client's head goes upstream but its trace: not its
+    /// key, `Origin`, cookies, nor `X-Conversation-Id`, which makes llama-server ignore disconnects.
+    func bytes(
+        _ method: String, _ path: String, bodyLength: Int? = nil, accept: String,
+        identity: RequestIdentity? = nil
+    ) -> [UInt8] {
+        var head: [UInt8] = []
+        head.reserveCapacity(512)
+        head.append(contentsOf: method.utf8)
+        head.append(UInt8(ascii: " "))
+        head.append(contentsOf: pathPrefix)
+        head.append(contentsOf: path.utf8)
+        head.append(contentsOf: opening)
+        head.append(contentsOf: accept.utf8)
+        if let bodyLength {
+            head.append("\r\nContent-Type: application/json\r\nContent-Length: ")
+            head.append(decimal: bodyLength)
+        }
+        head.append("\r\n")
+        head.append(contentsOf: authorization)
+        if let identity {
+            head.append("x-request-id: ")
+            head.append(contentsOf: identity.id.utf8)
+            if let trace = identity.traceparent {
+                head.append("\r\ntraceparent: ")
+                head.append(contentsOf: trace.utf8)
+            }
+            head.append("\r\n")
+        }
+        head.append("\r\n")
+        return head
     }
-    return Array((head + "\r\n").utf8)
 }

@@ -44,7 +44,7 @@ extension Worker {
         var record = incoming.record
         record.status = 101
         record.totalMilliseconds = incoming.began.milliseconds(to: loop.now)
-        let caller = Caller(exchange)
+        let caller = Caller(exchange, path: exchange.path)
         let socket = exchange.openWebSocket(fields)
         if socket == nil { record.ending = .clientLeft }
         finished(record)

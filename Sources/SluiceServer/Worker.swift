@@ -62,6 +62,8 @@ final class Worker {
     var earlyRequests: [Int: EarlyRequest] = [:]
     var lastEarly = 0
     private(set) var access: AccessPolicy
+    /// Begun anew whenever fleet or configuration change.
+    var memory = WorkerMemory()
     /// What the live page is shown of here, and who looks at it.
     var page = PageBook()
     /// What the front desk knows of here.
@@ -106,6 +108,7 @@ final class Worker {
         switch message {
         case .fleet(let fleet):
             self.fleet = fleet
+            memory = WorkerMemory()
             rerouteWaiting()
             resumeEarlyRequests()
         case .configuration(let configuration): reconfigure(configuration)
@@ -128,6 +131,7 @@ final class Worker {
     /// Takes settings for the requests that come from now on; those that are here keep theirs.
     private func reconfigure(_ configuration: Configuration) {
         self.configuration = configuration
+        memory = WorkerMemory()
         access = AccessPolicy(configuration, ownHostName: ownHostName())
         ledger?.reconfigure(configuration.keys)
         server?.options = HTTPServer.Options(configuration)
@@ -170,7 +174,7 @@ final class Worker {
         meter.metrics.requestArrived()
         var incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
-        let caller = Caller(exchange)
+        let caller = Caller(exchange, path: incoming.path, offersKey: access.hasKeys)
         incoming.key = access.key(of: caller)
         incoming.record.key = incoming.key?.name
         if let error = access.refuse(caller, with: incoming.key) {
@@ -255,7 +259,9 @@ final class Worker {
         }
     }
 
+    /// The clocks of a request to `backend`, worked out once for each.
     func deadlineSettings(for backend: BackendSettings) -> Deadlines.Settings {
+        if let known = memory.deadlines[backend.name] { return known }
         let timeouts = configuration.timeouts(for: backend)
         var settings = Deadlines.Settings()
         settings.connect = timeouts.connect.wholeNanoseconds
@@ -265,6 +271,7 @@ final class Worker {
         settings.token = timeouts.token?.wholeNanoseconds
         settings.total = timeouts.total?.wholeNanoseconds
         settings.keepAlive = configuration.keepAliveInterval?.wholeNanoseconds
+        memory.deadlines[backend.name] = settings
         return settings
     }
 

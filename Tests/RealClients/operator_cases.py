@@ -238,11 +238,16 @@ def priorities(stage):
             expect(fetch(url, "POST", PATH, chat("mock", "[[mock tokens=5 delay_us=5000]]"), headers).status == 200, "no answer")
             order.append(key if hurry != "batch" else "sk-night")
 
+        def backend():
+            return fetch(url, "GET", "/v1/backends", headers=bearer("sk-person")).json()["data"][0]
+
         def waiting():
-            return fetch(url, "GET", "/v1/backends", headers=bearer("sk-person")).json()["data"][0]["queued"]
+            return backend()["queued"]
         first = threading.Thread(target=fetch, args=(url, "POST", PATH, chat("mock", "[[mock tokens=60 delay_us=20000]]"),
                                                      bearer("sk-person")))
         first.start()
+        # Else one of the others may be there before it.
+        wait_until(lambda: backend()["slots"]["used"] == 1, 5)
         with concurrent.futures.ThreadPoolExecutor(30) as pool:
             # A batch cannot make itself important, and a person can be modest.
             asked = [pool.submit(ask, "sk-night", "interactive" if n % 2 else None) for n in range(8)]

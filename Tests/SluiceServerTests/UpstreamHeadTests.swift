@@ -24,7 +24,8 @@ enum CallFailureSamples {
 
     @Test func ofAQuestionAreShort() throws {
         expect(
-            upstreamHead("GET", "/v1/models", to: try backend(), accept: "application/json"),
+            UpstreamHead(try backend()).bytes(
+                "GET", "/v1/models", accept: "application/json"),
             ["GET /v1/models HTTP/1.1", "Host: 127.0.0.1:8080", agent, "Accept: application/json"])
     }
 
@@ -33,8 +34,8 @@ enum CallFailureSamples {
             id: "r1", traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
         let backend = try backend("http://gpu.lan/llm/v1/") { $0.key = Secret("sk-upstream") }
         expect(
-            upstreamHead(
-                "POST", "/v1/chat/completions", to: backend, bodyLength: 1234,
+            UpstreamHead(backend).bytes(
+                "POST", "/v1/chat/completions", bodyLength: 1234,
                 accept: "text/event-stream", identity: identity),
             [
                 "POST /llm/v1/chat/completions HTTP/1.1", "Host: gpu.lan", agent,
@@ -46,18 +47,20 @@ enum CallFailureSamples {
 
     @Test func toASocketNameThisMachine() throws {
         expect(
-            upstreamHead("GET", "/health", to: try backend("unix:/run/llama.sock"), accept: "*/*"),
+            UpstreamHead(try backend("unix:/run/llama.sock")).bytes(
+                "GET", "/health", accept: "*/*"),
             ["GET /health HTTP/1.1", "Host: localhost", agent, "Accept: */*"])
     }
 
     @Test func toAnIPv6AddressHaveItsBrackets() throws {
-        let head = upstreamHead("GET", "/", to: try backend("http://[::1]:8080"), accept: "*/*")
+        let head = UpstreamHead(try backend("http://[::1]:8080")).bytes(
+            "GET", "/", accept: "*/*")
         #expect(text(head).contains("\r\nHost: [::1]:8080\r\n"))
     }
 
     @Test func withoutATraceHaveNone() throws {
-        let head = upstreamHead(
-            "GET", "/", to: try backend(), accept: "*/*",
+        let head = UpstreamHead(try backend()).bytes(
+            "GET", "/", accept: "*/*",
             identity: RequestIdentity(id: "r1", traceparent: nil))
         #expect(text(head).hasSuffix("\r\nx-request-id: r1\r\n\r\n"))
     }

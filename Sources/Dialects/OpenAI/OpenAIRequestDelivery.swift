@@ -3,11 +3,13 @@
 import Chat
 import JSON
 
+private let withUsage: [BodyPart] = [.bytes(Array(#"{"include_usage":true}"#.utf8))]
+
 extension OpenAIRequestSplice {
     /// Names the model as the backend knows it.
     mutating func setModel(_ model: String, of request: some CheckedRequest) {
         // Compared first: the usual request leaves without a change here.
-        guard request.model != model else { return }
+        guard request["model"]?.isString(model) != true else { return }
         var name: [UInt8] = []
         name.appendJSONString(model)
         set("model", [.bytes(name)])
@@ -18,7 +20,7 @@ extension OpenAIRequestSplice {
     mutating func askForAStream(_ request: some CheckedRequest) {
         if request["stream"]?.bool != true { set("stream", "true") }
         guard let options = request["stream_options"] else {
-            return set("stream_options", #"{"include_usage":true}"#)
+            return set("stream_options", withUsage)
         }
         if let flag = options["include_usage"] {
             guard flag.bool != true else { return }

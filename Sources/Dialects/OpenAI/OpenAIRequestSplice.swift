@@ -33,10 +33,14 @@ struct OpenAIRequestSplice {
     init(_ body: [UInt8], _ members: [JSONText.Member], _ parameters: RequestParameters) {
         self.body = body
         self.members = members
-        items = parameters.entries.map { entry in
-            Item(
-                name: entry.name, member: entry.member,
-                value: entry.isClients ? .clients : .made([.bytes(Array(entry.value.bytes))]))
+        items = []
+        // With room for what is set besides.
+        items.reserveCapacity(parameters.entries.count + 4)
+        for entry in parameters.entries {
+            items.append(
+                Item(
+                    name: entry.name, member: entry.member,
+                    value: entry.isClients ? .clients : .made([.bytes(Array(entry.value.bytes))])))
         }
     }
 

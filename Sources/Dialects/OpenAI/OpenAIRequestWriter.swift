@@ -42,6 +42,7 @@ struct OpenAIRequestWriter {
 
     /// What a backend would drop or refuse in the messages.
     private mutating func editMessages() {
+        guard !request.developerRoles.isEmpty || !request.repairs.isEmpty else { return }
         var edits: [OpenAIRequestSplice.Edit] = []
         // A template that does not name the role may drop it, and with it the instructions.
         if !target.keepsDeveloperRole {

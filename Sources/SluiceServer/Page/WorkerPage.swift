@@ -71,7 +71,7 @@ extension Worker {
             return respond(incoming, file.reply(incoming.identity.id))
         }
         if let error = access.refusePage(
-            Caller(incoming.exchange), site: site, key: incoming.key)
+            Caller(incoming.exchange, path: incoming.path), site: site, key: incoming.key)
         {
             return refuse(incoming, error)
         }
