@@ -24,11 +24,27 @@ package struct UsageTally: Sendable {
 
     /// Takes a `usage` value; anything but an object with counts is ignored.
     package mutating func note(usage: JSONText) {
+        note(
+            prompt: usage["prompt_tokens"], completion: usage["completion_tokens"],
+            object: usage.bytes)
+    }
+
+    /// The same, where the value is a part of an index.
+    package mutating func note(usage: JSONIndex.Value, of json: JSONIndex) {
+        note(
+            prompt: json.member("prompt_tokens", of: usage).map(json.text),
+            completion: json.member("completion_tokens", of: usage).map(json.text),
+            object: json.bytes(of: usage))
+    }
+
+    private mutating func note(
+        prompt: JSONText?, completion: JSONText?, object: ArraySlice<UInt8>
+    ) {
         // Some servers put zeros or nulls into every chunk; the last real figure counts.
-        guard let prompt = usage["prompt_tokens"]?.tokenCount else { return }
+        guard let prompt = prompt?.tokenCount else { return }
         promptTokens = prompt
-        completionTokens = usage["completion_tokens"]?.tokenCount ?? 0
-        object = Array(usage.bytes)
+        completionTokens = completion?.tokenCount ?? 0
+        self.object = Array(object)
     }
 
     /// Takes counts that stand in no `usage` object; `cached` are prompt tokens.
@@ -46,8 +62,13 @@ package struct UsageTally: Sendable {
 
     /// Takes llama-server's `timings` of a chunk that ends a choice, or of the usage chunk after
     /// it.
-    package mutating func note(closingTimings: JSONText, inFinishChunk: Bool) {
-        guard let predicted = closingTimings["predicted_n"]?.tokenCount else { return }
+    package mutating func note(
+        closingTimings timings: JSONIndex.Value, of json: JSONIndex, inFinishChunk: Bool
+    ) {
+        func count(_ name: StaticString) -> Int? {
+            json.member(name, of: timings).flatMap { json.text(of: $0).tokenCount }
+        }
+        guard let predicted = count("predicted_n") else { return }
         if inFinishChunk {
             finishChunks.sum += predicted
             finishChunks.choices += 1
@@ -56,9 +77,8 @@ package struct UsageTally: Sendable {
             usageChunks.choices += 1
         }
         // A server that was not asked for usage, or has none, still tells by its timings.
-        guard promptTokens == nil, let prompt = closingTimings["prompt_n"]?.tokenCount
-        else { return }
-        let cached = closingTimings["cache_n"]?.tokenCount
+        guard promptTokens == nil, let prompt = count("prompt_n") else { return }
+        let cached = count("cache_n")
         note(prompt: prompt + (cached ?? 0), completion: predicted, cached: cached)
     }
 
@@ -73,21 +93,26 @@ package struct UsageTally: Sendable {
 
     /// The `usage` object for the client: the upstream's, with three integers that are right.
     package func usageObject() -> [UInt8]? {
-        guard let counts, let reported = try? JSONText(object) else { return nil }
-        let total = counts.prompt + counts.completion
-        let figures = [
-            ("prompt_tokens", counts.prompt), ("completion_tokens", counts.completion),
-            ("total_tokens", total),
-        ]
+        guard let counts, let reported = try? JSONIndex(object, indexedDepth: 1) else {
+            return nil
+        }
         // `5.0` is the same figure, but no integer to a client that reads strictly.
-        let isRight = figures.allSatisfy { reported[$0.0]?.description == String($0.1) }
-        if isRight { return object }
+        func says(_ name: StaticString, _ count: Int) -> Bool {
+            let value = reported.member(name, of: reported.root)
+            return value.flatMap { reported.text(of: $0).plainInteger } == count
+        }
+        if says("prompt_tokens", counts.prompt), says("completion_tokens", counts.completion),
+            says("total_tokens", counts.prompt + counts.completion)
+        {
+            return object
+        }
         var usage: [UInt8] = []
         usage.appendUsage(prompt: counts.prompt, completion: counts.completion)
         usage.removeLast()
         // Details that the upstream gives stay; they are about the prompt, which is one for all.
         let rewritten = ["prompt_tokens", "completion_tokens", "total_tokens"]
-        for member in reported.members where !rewritten.contains(where: member.isNamed) {
+        for member in reported.text(of: reported.root).members
+        where !rewritten.contains(where: member.isNamed) {
             usage.append(UInt8(ascii: ","))
             usage += member.key.bytes
             usage.append(UInt8(ascii: ":"))
