@@ -7,12 +7,20 @@ package import JSON
 package struct UsageTally: Sendable {
     /// The last `usage` object that had counts, as it stood.
     private var object: [UInt8] = []
+    /// Its figures, as far as they stand there as plain integers.
+    private var figures = Figures()
     private var promptTokens: Int?
     private var completionTokens: Int?
     /// The last closing `timings` object, as it stood, that has not left yet.
     package var timings: [UInt8]?
     private var finishChunks = PredictedCount()
     private var usageChunks = PredictedCount()
+
+    private struct Figures: Equatable {
+        var prompt: Int?
+        var completion: Int?
+        var total: Int?
+    }
 
     /// Sums `predicted_n` over the choices.
     private struct PredictedCount: Sendable {
@@ -26,7 +34,7 @@ package struct UsageTally: Sendable {
     package mutating func note(usage: JSONText) {
         note(
             prompt: usage["prompt_tokens"], completion: usage["completion_tokens"],
-            object: usage.bytes)
+            total: usage["total_tokens"], object: usage.bytes)
     }
 
     /// The same, where the value is a part of an index.
@@ -34,16 +42,20 @@ package struct UsageTally: Sendable {
         note(
             prompt: json.member("prompt_tokens", of: usage).map(json.text),
             completion: json.member("completion_tokens", of: usage).map(json.text),
+            total: json.member("total_tokens", of: usage).map(json.text),
             object: json.bytes(of: usage))
     }
 
     private mutating func note(
-        prompt: JSONText?, completion: JSONText?, object: ArraySlice<UInt8>
+        prompt: JSONText?, completion: JSONText?, total: JSONText?, object: ArraySlice<UInt8>
     ) {
         // Some servers put zeros or nulls into every chunk; the last real figure counts.
-        guard let prompt = prompt?.tokenCount else { return }
-        promptTokens = prompt
+        guard let count = prompt?.tokenCount else { return }
+        promptTokens = count
         completionTokens = completion?.tokenCount ?? 0
+        figures = Figures(
+            prompt: prompt?.plainInteger, completion: completion?.plainInteger,
+            total: total?.plainInteger)
         self.object = Array(object)
     }
 
@@ -51,6 +63,7 @@ package struct UsageTally: Sendable {
     package mutating func note(prompt: Int, completion: Int, cached: Int?) {
         promptTokens = prompt
         completionTokens = completion
+        figures = Figures(prompt: prompt, completion: completion, total: prompt + completion)
         object = []
         object.appendUsage(prompt: prompt, completion: completion)
         guard let cached else { return }
@@ -93,25 +106,18 @@ package struct UsageTally: Sendable {
 
     /// The `usage` object for the client: the upstream's, with three integers that are right.
     package func usageObject() -> [UInt8]? {
-        guard let counts, let reported = try? JSONIndex(object, indexedDepth: 1) else {
-            return nil
-        }
+        guard let counts else { return nil }
+        let total = counts.prompt + counts.completion
         // `5.0` is the same figure, but no integer to a client that reads strictly.
-        func says(_ name: StaticString, _ count: Int) -> Bool {
-            let value = reported.member(name, of: reported.root)
-            return value.flatMap { reported.text(of: $0).plainInteger } == count
-        }
-        if says("prompt_tokens", counts.prompt), says("completion_tokens", counts.completion),
-            says("total_tokens", counts.prompt + counts.completion)
-        {
-            return object
-        }
+        let right = Figures(prompt: counts.prompt, completion: counts.completion, total: total)
+        if figures == right { return object }
+        guard let reported = try? JSONText(object) else { return nil }
         var usage: [UInt8] = []
         usage.appendUsage(prompt: counts.prompt, completion: counts.completion)
         usage.removeLast()
         // Details that the upstream gives stay; they are about the prompt, which is one for all.
         let rewritten = ["prompt_tokens", "completion_tokens", "total_tokens"]
-        for member in reported.text(of: reported.root).members
+        for member in reported.members
         where !rewritten.contains(where: member.isNamed) {
             usage.append(UInt8(ascii: ","))
             usage += member.key.bytes

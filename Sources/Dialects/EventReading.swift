@@ -47,7 +47,7 @@ enum EventReading {
         bytes.append(event)
         do {
             var json = try JSONIndex(bytes, indexedDepth: depth)
-            if hasControl(event) { json.blankControls() }
+            json.blankControls()
             return IndexedEvent(json: json, strayBytes: 0)
         } catch JSONError.invalidUTF8 {
             guard let repaired = repairingCutCharacters(event),
@@ -99,6 +99,8 @@ enum EventReading {
     /// Why a choice ended; `nil` while it goes on.
     static func finishReason(_ value: JSONText?) throws(StreamRefusal) -> FinishReason? {
         guard let value else { return nil }
+        // What nearly all answers end with.
+        if value.isString("stop") { return .stop }
         guard let word = value.string else { throw .malformed }
         switch word {
         case "": return nil

@@ -19,12 +19,12 @@ public struct JSONIndex: Sendable {
         /// Whether a later member of the same object has the same key.
         @usableFromInline var isOverridden = false
         /// Where the key stands, without its quotes and still escaped.
-        let keyStart: UInt32
-        let keyEnd: UInt32
+        @usableFromInline let keyStart: UInt32
+        @usableFromInline let keyEnd: UInt32
         let start: UInt32
-        var end: UInt32
+        private var end: UInt32
         /// Where the list goes on behind this value and all in it.
-        var nextNode: UInt32
+        private var nextNode: UInt32
 
         init(_ kind: JSONKind, key: Range<Int>, at start: Int) {
             self.kind = kind
@@ -33,6 +33,11 @@ public struct JSONIndex: Sendable {
             self.start = UInt32(truncatingIfNeeded: start)
             end = self.start
             nextNode = 0
+        }
+
+        mutating func end(at end: Int, next: Int) {
+            self.end = UInt32(truncatingIfNeeded: end)
+            nextNode = UInt32(truncatingIfNeeded: next)
         }
 
         @usableFromInline var next: Int { Int(nextNode) }
@@ -46,6 +51,7 @@ public struct JSONIndex: Sendable {
     @usableFromInline let nodes: [Node]
     /// Whether a string has an escape: a key then may be another way to write a name.
     @usableFromInline let hasEscapes: Bool
+    private let hasControls: Bool
 
     /// Checks that `bytes` are exactly one JSON value in UTF-8, nested no deeper than `depthLimit`.
     /// What lies deeper than `indexedDepth` containers is checked, but not listed. A text of 4 GiB
@@ -60,10 +66,12 @@ public struct JSONIndex: Sendable {
         self.bytes = bytes
         self.nodes = nodes
         hasEscapes = scanner.hasEscapes
+        hasControls = scanner.hasControls
     }
 
     /// Makes spaces of the line breaks and tabs between tokens: in strings there are none.
     public mutating func blankControls() {
+        guard hasControls else { return }
         for i in bytes.indices where bytes[i] < 0x20 { bytes[i] = 0x20 }
     }
 
@@ -133,9 +141,11 @@ public struct JSONIndex: Sendable {
     @inlinable @inline(__always)
     public func isNamed(_ member: Value, _ name: StaticString) -> Bool {
         // Nearly always the length tells.
-        let key = nodes[member.position].key
-        if key.count == name.utf8CodeUnitCount { return begins(key.lowerBound, with: name) }
-        return hasEscapes && isEscaped(key, name)
+        let node = nodes[member.position]
+        if Int(node.keyEnd &- node.keyStart) == name.utf8CodeUnitCount {
+            return begins(Int(node.keyStart), with: name)
+        }
+        return hasEscapes && isEscaped(node.key, name)
     }
 
     /// The key of `member` as it stands, quotes included.
@@ -168,16 +178,29 @@ public struct JSONIndex: Sendable {
     // MARK: - Reading
 
     /// Lists the value that comes next and those in it. Recursion is as deep as the list.
+    @inline(__always)
     private static func list(
         _ key: Range<Int>, _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ levels: Int,
         _ nodes: inout [Node]
     ) throws(JSONError) {
         let kind = try scanner.peekKind(bytes)
-        let start = scanner.offset
+        var node = Node(kind, key: key, at: scanner.offset)
+        if levels > 0, kind == .object || kind == .array {
+            try listContainer(node, &scanner, bytes, levels, &nodes)
+        } else {
+            try scanner.skipValue(kind, bytes)
+            node.end(at: scanner.offset, next: nodes.count &+ 1)
+            nodes.append(node)
+        }
+    }
+
+    private static func listContainer(
+        _ node: Node, _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ levels: Int,
+        _ nodes: inout [Node]
+    ) throws(JSONError) {
         let position = nodes.count
-        nodes.append(Node(kind, key: key, at: start))
-        switch kind {
-        case .object where levels > 0:
+        nodes.append(node)
+        if node.kind == .object {
             var count = 0
             try scanner.enterObject(bytes)
             while let key = try scanner.nextMember(bytes) {
@@ -185,15 +208,13 @@ public struct JSONIndex: Sendable {
                 count &+= 1
             }
             override(count, membersOf: position, bytes, scanner.hasEscapes, &nodes)
-        case .array where levels > 0:
+        } else {
             try scanner.enterArray(bytes)
             while try scanner.nextElement(bytes) {
                 try list(0..<0, &scanner, bytes, levels &- 1, &nodes)
             }
-        default: try scanner.skipValue(kind, bytes)
         }
-        nodes[position].end = UInt32(truncatingIfNeeded: scanner.offset)
-        nodes[position].nextNode = UInt32(truncatingIfNeeded: nodes.count)
+        nodes[position].end(at: scanner.offset, next: nodes.count)
     }
 
     /// Marks the members of an object that others override.
@@ -257,10 +278,10 @@ public struct JSONIndex: Sendable {
     @usableFromInline
     func begins(_ start: Int, with name: StaticString) -> Bool {
         let span = bytes.span
+        let wanted = unsafe name.utf8Start
         for i in 0..<name.utf8CodeUnitCount {
             // Safe: `i` is below the count of the literal.
-            let wanted = unsafe name.utf8Start[i]
-            guard span[start &+ i] == wanted else { return false }
+            guard unsafe span[start &+ i] == wanted[i] else { return false }
         }
         return true
     }

@@ -34,6 +34,8 @@ public struct JSONScanner: Sendable {
     public private(set) var hasNonASCII = false
     /// Whether a string scanned so far held an escape.
     public private(set) var hasEscapes = false
+    /// Whether there were line breaks or tabs between the tokens so far.
+    public private(set) var hasControls = false
 
     private let depthLimit: Int
     private var depth = 0
@@ -310,6 +312,7 @@ public struct JSONScanner: Sendable {
             // Compact texts have no white space at all: one comparison tells.
             guard byte <= 0x20 else { return }
             guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
+            if byte < 0x20 { hasControls = true }
             offset &+= 1
         }
     }

@@ -32,7 +32,7 @@ extension [UInt8] {
             rest /= 10
         } while rest > 0
         if number < 0 { append(UInt8(ascii: "-")) }
-        for i in position..<20 { append(digits[i]) }
+        append(digits.span, position..<20)
     }
 
     /// Appends `text` as a JSON string, quotes included.

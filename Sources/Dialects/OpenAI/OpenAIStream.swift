@@ -103,21 +103,38 @@ struct OpenAIStream: EventStream, Sendable {
         guard !writer.hasBegun else { return }
         let json = event.json
         var id: [UInt8]?
-        if let given = event["id"], json.kind(of: given) == .string,
-            json.text(of: given).string?.hasPrefix("chatcmpl-") == true
-        {
+        if let given = event["id"], isChatID(json.text(of: given)) {
             id = []
             id?.appendEscapingLineSeparators(json.bytes(of: given).span)
         }
-        let created = event["created"].flatMap { json.text(of: $0).int }
+        var created: [UInt8]?
+        if let given = event["created"].flatMap({ json.text(of: $0).int }), given > 0 {
+            created = []
+            created?.append(decimal: given)
+        }
         var fingerprint: [UInt8]?
         if let given = event["system_fingerprint"], json.kind(of: given) == .string {
             fingerprint = []
             fingerprint?.appendEscapingLineSeparators(json.bytes(of: given).span)
         }
         writer.settle(
-            id: id, created: created.flatMap { $0 > 0 ? Array(String($0).utf8) : nil },
-            fingerprint: fingerprint)
+            id: id, created: created, fingerprint: fingerprint)
+    }
+
+    /// Whether an id begins as clients expect it.
+    private func isChatID(_ id: JSONText) -> Bool {
+        guard id.kind == .string else { return false }
+        // A plain letter or digit behind the hyphen: no escape and no mark can belong to it.
+        let (bytes, start) = (id.source.span, id.contents.lowerBound)
+        if id.contents.count > 9, equal(bytes, start..<(start + 9), "chatcmpl-") {
+            switch bytes[start + 9] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "a")...UInt8(ascii: "z"):
+                return true
+            default: break
+            }
+        }
+        return id.string?.hasPrefix("chatcmpl-") == true
     }
 
     /// Only the timings that close a choice count; `timings_per_token` puts them everywhere.

@@ -227,10 +227,19 @@ extension OpenAIStreamEvent: ChunkEnvelope {
 extension [UInt8] {
     /// Appends a member as it stands, with a comma after it.
     mutating func append(_ member: JSONIndex.Value, of json: JSONIndex) {
-        let bytes = json.bytes.span
-        appendEscapingLineSeparators(bytes.extracting(json.key(of: member)))
-        append(UInt8(ascii: ":"))
-        appendEscapingLineSeparators(bytes.extracting(json.range(of: member)))
+        appendMember(json.bytes.span, key: json.key(of: member), value: json.range(of: member))
+    }
+
+    /// The same where only the ranges are known, that of the key with its quotes.
+    mutating func appendMember(_ json: Span<UInt8>, key: Range<Int>, value: Range<Int>) {
+        if key.upperBound &+ 1 == value.lowerBound {
+            // Only the colon between them, as nearly everybody writes it.
+            appendEscapingLineSeparators(json.extracting(key.lowerBound..<value.upperBound))
+        } else {
+            appendEscapingLineSeparators(json.extracting(key))
+            append(UInt8(ascii: ":"))
+            appendEscapingLineSeparators(json.extracting(value))
+        }
         append(UInt8(ascii: ","))
     }
 }

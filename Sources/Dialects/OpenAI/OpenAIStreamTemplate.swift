@@ -60,7 +60,7 @@ struct EventTemplate: Sendable {
         // What is wrong with an event will be found, and said, on the slow path.
         guard
             let isSimple = try? reader.readEvent(event, writer, &clientHead, &clientTail),
-            isSimple, let text = reader.text, !hasControl(event)
+            isSimple, let text = reader.text, !reader.hasControls
         else { return false }
         // The arrays keep their memory: learning anew each second allocates nothing either.
         upstreamHead.removeAll(keepingCapacity: true)
@@ -83,6 +83,8 @@ private struct TemplateReader {
     private(set) var choice = 0
     /// The number of the call, if the text is arguments.
     private(set) var call: Int?
+    /// Whether there are line breaks between the tokens: they must not leave.
+    var hasControls: Bool { scanner.hasControls }
     private var scanner = JSONScanner(depthLimit: 64)
     private var others = OtherKeys()
 
@@ -275,10 +277,7 @@ private struct TemplateReader {
         // An escaped key may be another way to write one that matters.
         for i in key where event[i] == UInt8(ascii: "\\") { return false }
         let quoted = (key.lowerBound &- 1)..<(key.upperBound &+ 1)
-        output.appendEscapingLineSeparators(event.extracting(quoted))
-        output.append(UInt8(ascii: ":"))
-        output.appendEscapingLineSeparators(event.extracting(value))
-        output.append(UInt8(ascii: ","))
+        output.appendMember(event, key: quoted, value: value)
         return true
     }
 
