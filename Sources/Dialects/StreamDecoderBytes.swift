@@ -48,7 +48,7 @@ func hasControl(_ bytes: Span<UInt8>) -> Bool {
     var i = 0
     while i &+ 8 <= bytes.count {
         let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
-        if (word &- ones &* 0x20) & ~word & ones &* 0x80 != 0 { return true }
+        if (word &- ones &* 0x20) & ~word & (ones &* 0x80) != 0 { return true }
         i &+= 8
     }
     while i < bytes.count {
