@@ -72,7 +72,8 @@ package struct StreamWriter: Sendable {
                 own.append(ChunkPiece(delta, Array("{}".utf8)))
             }
             if !own.isEmpty { own[own.count - 1].endsChoice = true }
-            pieces += own
+            // Nearly always it is the only choice.
+            if pieces.isEmpty { pieces = own } else { pieces += own }
         }
         guard !pieces.isEmpty else { return }
         pieces[pieces.count - 1].endsEvent = true
@@ -162,7 +163,9 @@ package struct StreamWriter: Sendable {
     /// Adds a choice. Ids made for its calls come from the stream's id, so that the same bytes in
     /// give the same bytes out. Not from one that the client gave: it may give it again.
     private mutating func addChoice(_ index: Int) {
-        var prefix = Array("call_".utf8)
+        var prefix: [UInt8] = []
+        prefix.reserveCapacity(64)
+        prefix.append("call_")
         let id =
             options.clientID == nil
             ? identity.id.dropFirst().dropLast() : Array(options.id.utf8)[...]
@@ -195,6 +198,7 @@ package struct StreamWriter: Sendable {
             && !envelope.hasTimings
         if waitsForTimings {
             writeHeldFinish(timings: nil, into: &sink)
+            heldFinish.reserveCapacity(512)
             envelope.write(piece, identity, into: &heldFinish)
             heldFinish.removeLast()
         } else {

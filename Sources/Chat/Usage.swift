@@ -7,12 +7,20 @@ package import JSON
 package struct UsageTally: Sendable {
     /// The last `usage` object that had counts, as it stood.
     private var object: [UInt8] = []
+    /// Its figures, as far as they stand there as plain integers.
+    private var figures = Figures()
     private var promptTokens: Int?
     private var completionTokens: Int?
     /// The last closing `timings` object, as it stood, that has not left yet.
     package var timings: [UInt8]?
     private var finishChunks = PredictedCount()
     private var usageChunks = PredictedCount()
+
+    private struct Figures: Equatable {
+        var prompt: Int?
+        var completion: Int?
+        var total: Int?
+    }
 
     /// Sums `predicted_n` over the choices.
     private struct PredictedCount: Sendable {
@@ -24,17 +32,38 @@ package struct UsageTally: Sendable {
 
     /// Takes a `usage` value; anything but an object with counts is ignored.
     package mutating func note(usage: JSONText) {
+        note(
+            prompt: usage["prompt_tokens"], completion: usage["completion_tokens"],
+            total: usage["total_tokens"], object: usage.bytes)
+    }
+
+    /// The same, where the value is a part of an index.
+    package mutating func note(usage: JSONIndex.Value, of json: JSONIndex) {
+        note(
+            prompt: json.member("prompt_tokens", of: usage).map(json.text),
+            completion: json.member("completion_tokens", of: usage).map(json.text),
+            total: json.member("total_tokens", of: usage).map(json.text),
+            object: json.bytes(of: usage))
+    }
+
+    private mutating func note(
+        prompt: JSONText?, completion: JSONText?, total: JSONText?, object: ArraySlice<UInt8>
+    ) {
         // Some servers put zeros or nulls into every chunk; the last real figure counts.
-        guard let prompt = usage["prompt_tokens"]?.tokenCount else { return }
-        promptTokens = prompt
-        completionTokens = usage["completion_tokens"]?.tokenCount ?? 0
-        object = Array(usage.bytes)
+        guard let count = prompt?.tokenCount else { return }
+        promptTokens = count
+        completionTokens = completion?.tokenCount ?? 0
+        figures = Figures(
+            prompt: prompt?.plainInteger, completion: completion?.plainInteger,
+            total: total?.plainInteger)
+        self.object = Array(object)
     }
 
     /// Takes counts that stand in no `usage` object; `cached` are prompt tokens.
     package mutating func note(prompt: Int, completion: Int, cached: Int?) {
         promptTokens = prompt
         completionTokens = completion
+        figures = Figures(prompt: prompt, completion: completion, total: prompt + completion)
         object = []
         object.appendUsage(prompt: prompt, completion: completion)
         guard let cached else { return }
@@ -46,8 +75,13 @@ package struct UsageTally: Sendable {
 
     /// Takes llama-server's `timings` of a chunk that ends a choice, or of the usage chunk after
     /// it.
-    package mutating func note(closingTimings: JSONText, inFinishChunk: Bool) {
-        guard let predicted = closingTimings["predicted_n"]?.tokenCount else { return }
+    package mutating func note(
+        closingTimings timings: JSONIndex.Value, of json: JSONIndex, inFinishChunk: Bool
+    ) {
+        func count(_ name: StaticString) -> Int? {
+            json.member(name, of: timings).flatMap { json.text(of: $0).tokenCount }
+        }
+        guard let predicted = count("predicted_n") else { return }
         if inFinishChunk {
             finishChunks.sum += predicted
             finishChunks.choices += 1
@@ -56,9 +90,8 @@ package struct UsageTally: Sendable {
             usageChunks.choices += 1
         }
         // A server that was not asked for usage, or has none, still tells by its timings.
-        guard promptTokens == nil, let prompt = closingTimings["prompt_n"]?.tokenCount
-        else { return }
-        let cached = closingTimings["cache_n"]?.tokenCount
+        guard promptTokens == nil, let prompt = count("prompt_n") else { return }
+        let cached = count("cache_n")
         note(prompt: prompt + (cached ?? 0), completion: predicted, cached: cached)
     }
 
@@ -73,21 +106,19 @@ package struct UsageTally: Sendable {
 
     /// The `usage` object for the client: the upstream's, with three integers that are right.
     package func usageObject() -> [UInt8]? {
-        guard let counts, let reported = try? JSONText(object) else { return nil }
+        guard let counts else { return nil }
         let total = counts.prompt + counts.completion
-        let figures = [
-            ("prompt_tokens", counts.prompt), ("completion_tokens", counts.completion),
-            ("total_tokens", total),
-        ]
         // `5.0` is the same figure, but no integer to a client that reads strictly.
-        let isRight = figures.allSatisfy { reported[$0.0]?.description == String($0.1) }
-        if isRight { return object }
+        let right = Figures(prompt: counts.prompt, completion: counts.completion, total: total)
+        if figures == right { return object }
+        guard let reported = try? JSONText(object) else { return nil }
         var usage: [UInt8] = []
         usage.appendUsage(prompt: counts.prompt, completion: counts.completion)
         usage.removeLast()
         // Details that the upstream gives stay; they are about the prompt, which is one for all.
         let rewritten = ["prompt_tokens", "completion_tokens", "total_tokens"]
-        for member in reported.members where !rewritten.contains(where: member.isNamed) {
+        for member in reported.members
+        where !rewritten.contains(where: member.isNamed) {
             usage.append(UInt8(ascii: ","))
             usage += member.key.bytes
             usage.append(UInt8(ascii: ":"))

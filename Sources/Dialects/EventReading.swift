@@ -12,6 +12,12 @@ enum EventReading {
         let strayBytes: Int
     }
 
+    /// The same with a list of what stands in it.
+    struct IndexedEvent {
+        let json: JSONIndex
+        let strayBytes: Int
+    }
+
     /// `nil` if the event is not JSON.
     static func parse(_ event: Span<UInt8>) -> Event? {
         var bytes: [UInt8] = []
@@ -33,6 +39,26 @@ enum EventReading {
         }
     }
 
+    /// The same as `parse`, for those who look at nearly everything.
+    static func index(_ event: Span<UInt8>) -> IndexedEvent? {
+        // The function of a call in a delta of a choice: nobody looks deeper.
+        let depth = 7
+        var bytes: [UInt8] = []
+        bytes.append(event)
+        do {
+            var json = try JSONIndex(bytes, indexedDepth: depth)
+            json.blankControls()
+            return IndexedEvent(json: json, strayBytes: 0)
+        } catch JSONError.invalidUTF8 {
+            guard let repaired = repairingCutCharacters(event),
+                let json = try? JSONIndex(repaired.bytes, indexedDepth: depth)
+            else { return nil }
+            return IndexedEvent(json: json, strayBytes: repaired.count)
+        } catch {
+            return nil
+        }
+    }
+
     /// The JSON of a reported failure: the `error` member, or the whole event of vLLM's older form.
     static func reportedError(_ event: JSONText) -> [UInt8]? {
         reportedError(event, uniqueMembers(of: event))
@@ -45,6 +71,18 @@ enum EventReading {
         }
         guard members.value("object")?.isString("error") == true else { return nil }
         return Array(event.bytes)
+    }
+
+    /// The same, for an event that is indexed.
+    static func reportedError(_ event: JSONIndex) -> [UInt8]? {
+        if let error = event.value("error", of: event.root) {
+            let text = event.text(of: error)
+            if text.bool != false, text.string != "" { return Array(text.bytes) }
+        }
+        guard let object = event.value("object", of: event.root),
+            event.text(of: object).isString("error")
+        else { return nil }
+        return Array(event.bytes(of: event.root))
     }
 
     /// What a line that is no event says went wrong. llama-server once wrote `error: {…}`.
@@ -61,6 +99,8 @@ enum EventReading {
     /// Why a choice ended; `nil` while it goes on.
     static func finishReason(_ value: JSONText?) throws(StreamRefusal) -> FinishReason? {
         guard let value else { return nil }
+        // What nearly all answers end with.
+        if value.isString("stop") { return .stop }
         guard let word = value.string else { throw .malformed }
         switch word {
         case "": return nil
@@ -87,5 +127,13 @@ enum EventReading {
             range = range.lowerBound..<(range.upperBound - 1)
         }
         return range
+    }
+}
+
+extension JSONIndex {
+    /// The value of the member `name`, unless it is null.
+    func value(_ name: StaticString, of object: Value) -> Value? {
+        guard let value = member(name, of: object), kind(of: value) != .null else { return nil }
+        return value
     }
 }

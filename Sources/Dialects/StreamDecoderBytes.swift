@@ -48,26 +48,11 @@ func hasControl(_ bytes: Span<UInt8>) -> Bool {
     var i = 0
     while i &+ 8 <= bytes.count {
         let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
-        if (word &- ones &* 0x20) & ~word & ones &* 0x80 != 0 { return true }
+        if (word &- ones &* 0x20) & ~word & (ones &* 0x80) != 0 { return true }
         i &+= 8
     }
     while i < bytes.count {
         if bytes[i] < 0x20 { return true }
-        i &+= 1
-    }
-    return false
-}
-
-/// Whether there is a byte over 0x7F.
-func hasNonASCII(_ bytes: Span<UInt8>) -> Bool {
-    var i = 0
-    while i &+ 8 <= bytes.count {
-        let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
-        if word & 0x8080_8080_8080_8080 != 0 { return true }
-        i &+= 8
-    }
-    while i < bytes.count {
-        if bytes[i] > 0x7F { return true }
         i &+= 1
     }
     return false

@@ -32,6 +32,10 @@ public struct JSONScanner: Sendable {
     /// Whether a string scanned so far held a byte over 0x7F: most texts do not, and need no second
     /// look.
     public private(set) var hasNonASCII = false
+    /// Whether a string scanned so far held an escape.
+    public private(set) var hasEscapes = false
+    /// Whether there were line breaks or tabs between the tokens so far.
+    public private(set) var hasControls = false
 
     private let depthLimit: Int
     private var depth = 0
@@ -89,6 +93,13 @@ public struct JSONScanner: Sendable {
     public mutating func skipValue(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int> {
         let kind = try peekKind(bytes)
         let start = offset
+        try skipValue(kind, bytes)
+        return start..<offset
+    }
+
+    /// Passes over a value whose first byte, at which the scanner stands, has told what it is.
+    @inline(__always)
+    mutating func skipValue(_ kind: JSONKind, _ bytes: Span<UInt8>) throws(JSONError) {
         switch kind {
         case .string: _ = try scanString(bytes)
         case .number: try scanNumber(bytes)
@@ -96,7 +107,6 @@ public struct JSONScanner: Sendable {
         case .null: try scanWord(bytes, "null")
         case .object, .array: try skipContainers(bytes)
         }
-        return start..<offset
     }
 
     /// Reads a string; the range excludes the quotes, and the bytes in it are still escaped.
@@ -129,7 +139,9 @@ public struct JSONScanner: Sendable {
                 offset = i &+ 1
                 atStart = false
                 return start..<i
-            case UInt8(ascii: "\\"): i = try Self.skipEscape(bytes, i)
+            case UInt8(ascii: "\\"):
+                hasEscapes = true
+                i = try Self.skipEscape(bytes, i)
             case 0..<0x20: throw .unexpected(offset: i)
             case 0x20..<0x80: i &+= 1
             default:
@@ -300,6 +312,7 @@ public struct JSONScanner: Sendable {
             // Compact texts have no white space at all: one comparison tells.
             guard byte <= 0x20 else { return }
             guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
+            if byte < 0x20 { hasControls = true }
             offset &+= 1
         }
     }

@@ -22,7 +22,8 @@ public struct JSONText: Sendable {
         source = bytes
     }
 
-    private init(source: [UInt8], range: Range<Int>, kind: JSONKind) {
+    /// Makes a view of a part of a text that was checked as a whole.
+    init(source: [UInt8], range: Range<Int>, kind: JSONKind) {
         self.source = source
         self.range = range
         self.kind = kind
@@ -152,11 +153,24 @@ public struct JSONText: Sendable {
     /// The number as an integer: also `2.0` and `1e3`, but nothing with a fraction or out of range.
     public var int: Int? {
         guard kind == .number else { return nil }
-        if let plain = Int(description) { return plain }
+        if let plain = plainInteger ?? Int(description) { return plain }
         // Not `Int(exactly:)`: it links libm, which nothing else here needs.
         guard let double, double.magnitude < 0x1p63 else { return nil }
         let truncated = Int(double)
         return Double(truncated) == double ? truncated : nil
+    }
+
+    /// The number, if it is written with nothing but digits, and no more than 18 of them.
+    public var plainInteger: Int? {
+        guard kind == .number, range.count <= 18 else { return nil }
+        let bytes = source.span
+        var number = 0
+        for i in range {
+            let digit = bytes[i] &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            number = number &* 10 &+ Int(digit)
+        }
+        return number
     }
 
     /// The number as a floating-point value; `nil` for any other kind and for numbers beyond its

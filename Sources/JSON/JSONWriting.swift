@@ -2,9 +2,11 @@
 
 extension [UInt8] {
     /// Appends bytes as they are.
-    @inline(__always)
     public mutating func append(_ span: Span<UInt8>) {
-        unsafe span.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+        append(addingCapacity: span.count) { output in
+            // Safe: the room is there, and a span of other memory does not overlap.
+            unsafe span.withUnsafeBufferPointer { unsafe output.append(copying: $0) }
+        }
     }
 
     /// Appends a part of `span` as it is.
@@ -16,9 +18,7 @@ extension [UInt8] {
     /// Appends a literal as it is.
     @inline(__always)
     public mutating func append(_ literal: StaticString) {
-        unsafe append(
-            contentsOf: UnsafeBufferPointer(
-                start: literal.utf8Start, count: literal.utf8CodeUnitCount))
+        append(unsafe Span(_unsafeStart: literal.utf8Start, count: literal.utf8CodeUnitCount))
     }
 
     /// Appends an integer in decimal digits.
@@ -32,7 +32,7 @@ extension [UInt8] {
             rest /= 10
         } while rest > 0
         if number < 0 { append(UInt8(ascii: "-")) }
-        for i in position..<20 { append(digits[i]) }
+        append(digits.span, position..<20)
     }
 
     /// Appends `text` as a JSON string, quotes included.
@@ -74,6 +74,16 @@ extension [UInt8] {
         var plainStart = 0
         var i = 0
         while i < json.count {
+            // Most texts have no byte over 0x7F: eight at a time.
+            if i &+ 8 <= json.count {
+                // Safe: the condition keeps all eight bytes inside the span.
+                let word = unsafe json.bytes.unsafeLoadUnaligned(
+                    fromByteOffset: i, as: UInt64.self)
+                if word & 0x8080_8080_8080_8080 == 0 {
+                    i &+= 8
+                    continue
+                }
+            }
             let length = lineSeparatorLength(json, i)
             guard length > 0 else {
                 i &+= 1
@@ -176,4 +186,18 @@ private func codeUnit(_ bytes: Span<UInt8>, _ backslash: Int) -> UInt32 {
     var value: UInt32 = 0
     for i in 2..<6 { value = value << 4 | (hexValue(bytes[backslash &+ i]) ?? 0) }
     return value
+}
+
+extension OutputSpan<UInt8> {
+    /// Appends bytes; there must be room for them.
+    @inline(__always)
+    fileprivate mutating func append(copying source: UnsafeBufferPointer<UInt8>) {
+        precondition(source.count <= freeCapacity)
+        unsafe withUnsafeMutableBufferPointer { buffer, count in
+            guard let target = buffer.baseAddress, let start = source.baseAddress else { return }
+            unsafe UnsafeMutableRawPointer(target + count).copyMemory(
+                from: start, byteCount: source.count)
+            count += source.count
+        }
+    }
 }

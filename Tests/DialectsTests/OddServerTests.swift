@@ -16,6 +16,28 @@ import Testing
         return ChunkSchema(decoded.bytes, expectation)
     }
 
+    // MARK: - Line breaks
+
+    /// Joined of two data lines, each event has a line break, wherever in it.
+    @Test(arguments: 0..<16)
+    func noLineBreakBetweenTokensLeaves(_ offset: Int) {
+        let array = "[" + String(repeating: " ", count: offset) + "\ndata: 1]"
+        let decoded = [
+            decode(events: [
+                #"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"more":\#(array)}"#
+            ]),
+            decodeText(events: [
+                #"{"choices":[{"index":0,"text":"","finish_reason":"stop"}],"more":\#(array)}"#
+            ]),
+        ]
+        for answer in decoded {
+            #expect(answer.error == nil)
+            let lines = String(decoding: answer.bytes, as: UTF8.self).split(separator: "\n")
+            #expect(lines.contains { $0.contains(#""more":["#) && $0.contains(" 1]") })
+            #expect(lines.allSatisfy { $0.hasPrefix("data: ") })
+        }
+    }
+
     // MARK: - Figures
 
     /// Figures that no model could have counted; each is as good as missing.

@@ -1,5 +1,6 @@
 // JSON: the scanner agrees with the reference grammar; what it accepts can be walked and written.
 // needs: Tests/JSONTests/ReferenceGrammar.swift
+// needs: Tests/JSONTests/IndexAgreement.swift
 
 import JSON
 
@@ -10,6 +11,9 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         let value = try JSONText(bytes, depthLimit: 64)
         require(ReferenceGrammar.accepts(bytes), "accepted, but is no JSON")
         walk(value)
+        let levels = count % 8
+        let index = try JSONIndex(bytes, depthLimit: 64, indexedDepth: levels)
+        require(agrees(index, index.root, with: value, levels: levels), "indexed otherwise")
         var escaped: [UInt8] = []
         escaped.appendEscapingLineSeparators(bytes.span)
         // Outside of strings there are no line separators, so it must still be JSON.
@@ -18,6 +22,7 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         // The reference knows no limit.
     } catch {
         require(!ReferenceGrammar.accepts(bytes), "refused, but is JSON")
+        require((try? JSONIndex(bytes, depthLimit: 64, indexedDepth: 8)) == nil, "indexed")
     }
     return 0
 }

@@ -76,26 +76,22 @@ struct OpenAIStream: EventStream, Sendable {
     private mutating func takeWhole(
         _ event: Span<UInt8>, into sink: inout ChunkSink
     ) throws(StreamRefusal) {
-        guard let parsed = EventReading.parse(event), parsed.json.kind == .object else {
-            throw .malformed
-        }
-        let (text, strayBytes) = (parsed.json, parsed.strayBytes)
-        let members = uniqueMembers(of: text)
-        if let error = EventReading.reportedError(text, members) { throw .reported(error) }
+        guard let parsed = EventReading.index(event),
+            parsed.json.kind(of: parsed.json.root) == .object
+        else { throw .malformed }
+        let (json, strayBytes) = (parsed.json, parsed.strayBytes)
+        if let error = EventReading.reportedError(json) { throw .reported(error) }
         let includeUsage = writer.options.includeUsage
-        guard let whole = OpenAIStreamEvent(text, members, includeUsage: includeUsage) else {
+        guard let whole = OpenAIStreamEvent(json, includeUsage: includeUsage) else {
             throw .malformed
         }
         settle(whole)
-        if let usage = whole.members.value("usage") { writer.usage.note(usage: usage) }
+        if let usage = whole["usage"] { writer.usage.note(usage: usage, of: json) }
         var reader = OpenAIStreamDeltaReader(isRepaired: strayBytes > 0)
-        var deltas: [ChoiceDelta] = []
-        for (position, choice) in whole.choices.enumerated() {
-            deltas.append(try reader.delta(of: choice, at: position))
-        }
+        let deltas = try whole.deltas(&reader)
         guard reader.strayBytesInTexts == strayBytes else { throw .malformed }
         noteTimings(whole, deltas)
-        if whole.choices.isEmpty {
+        if deltas.isEmpty {
             takeUsageChunk(whole, into: &sink)
             return
         }
@@ -105,38 +101,58 @@ struct OpenAIStream: EventStream, Sendable {
     /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
     private mutating func settle(_ event: OpenAIStreamEvent) {
         guard !writer.hasBegun else { return }
+        let json = event.json
         var id: [UInt8]?
-        if let given = event.members.value("id"), given.string?.hasPrefix("chatcmpl-") == true {
+        if let given = event["id"], isChatID(json.text(of: given)) {
             id = []
-            id?.appendEscapingLineSeparators(given.bytes.span)
+            id?.appendEscapingLineSeparators(json.bytes(of: given).span)
         }
-        let created = event.members.value("created").flatMap { $0.int }
+        var created: [UInt8]?
+        if let given = event["created"].flatMap({ json.text(of: $0).int }), given > 0 {
+            created = []
+            created?.append(decimal: given)
+        }
         var fingerprint: [UInt8]?
-        if let given = event.members.value("system_fingerprint"), given.kind == .string {
+        if let given = event["system_fingerprint"], json.kind(of: given) == .string {
             fingerprint = []
-            fingerprint?.appendEscapingLineSeparators(given.bytes.span)
+            fingerprint?.appendEscapingLineSeparators(json.bytes(of: given).span)
         }
         writer.settle(
-            id: id, created: created.flatMap { $0 > 0 ? Array(String($0).utf8) : nil },
-            fingerprint: fingerprint)
+            id: id, created: created, fingerprint: fingerprint)
+    }
+
+    /// Whether an id begins as clients expect it.
+    private func isChatID(_ id: JSONText) -> Bool {
+        guard id.kind == .string else { return false }
+        // A plain letter or digit behind the hyphen: no escape and no mark can belong to it.
+        let (bytes, start) = (id.source.span, id.contents.lowerBound)
+        if id.contents.count > 9, equal(bytes, start..<(start + 9), "chatcmpl-") {
+            switch bytes[start + 9] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "a")...UInt8(ascii: "z"):
+                return true
+            default: break
+            }
+        }
+        return id.string?.hasPrefix("chatcmpl-") == true
     }
 
     /// Only the timings that close a choice count; `timings_per_token` puts them everywhere.
     private mutating func noteTimings(_ event: OpenAIStreamEvent, _ deltas: [ChoiceDelta]) {
-        guard let timings = event.members.value("timings") else { return }
+        guard let timings = event["timings"] else { return }
         if deltas.contains(where: { $0.finish != nil }) {
-            writer.usage.note(closingTimings: timings, inFinishChunk: true)
+            writer.usage.note(closingTimings: timings, of: event.json, inFinishChunk: true)
         } else if deltas.isEmpty {
-            writer.usage.note(closingTimings: timings, inFinishChunk: false)
+            writer.usage.note(closingTimings: timings, of: event.json, inFinishChunk: false)
         }
     }
 
     /// An event without choices: the usage of all of them, or with llama-server of the one that
     /// finished last.
     private mutating func takeUsageChunk(_ event: OpenAIStreamEvent, into sink: inout ChunkSink) {
-        let timings = event.members.value("timings").map { Array($0.bytes) }
+        let timings = event["timings"].map { Array(event.json.bytes(of: $0)) }
         writer.writeHeldFinish(timings: timings, into: &sink)
-        guard event.members.value("usage") != nil else { return }
+        guard event["usage"] != nil else { return }
         // Kept for the case that this chunk cannot leave yet, or counts one choice of several.
         writer.usage.timings = timings
         guard let usage = writer.usage.usageObject(), writer.takeTurnForUsage() else { return }

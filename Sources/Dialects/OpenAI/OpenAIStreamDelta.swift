@@ -14,94 +14,107 @@ struct OpenAIStreamDeltaReader {
 
     /// What the choice at `position` adds.
     mutating func delta(
-        of choice: [JSONText.Member], at position: Int
+        of choice: JSONIndex.Value, at position: Int, in json: JSONIndex
     ) throws(StreamRefusal) -> ChoiceDelta {
         // Servers with one choice may leave its number out.
-        guard let index = choice.value("index").map(\.int) ?? 0 else { throw .malformed }
+        let number = json.value("index", of: choice)
+        guard let index = number.map({ json.text(of: $0).int }) ?? 0 else { throw .malformed }
         var delta = ChoiceDelta(index: index, position: position)
         delta.isRepaired = isRepaired
-        delta.finish = try EventReading.finishReason(choice.value("finish_reason"))
-        delta.logprobs = choice.value("logprobs").map { Array($0.bytes) }
-        guard let value = choice.value("delta") else { return delta }
-        guard value.kind == .object else { throw .malformed }
-        let members = uniqueMembers(of: value)
-        delta.content = try text(members.value("content"))
+        delta.finish = try EventReading.finishReason(
+            json.value("finish_reason", of: choice).map(json.text))
+        delta.logprobs = json.value("logprobs", of: choice).map { Array(json.bytes(of: $0)) }
+        guard let value = json.value("delta", of: choice) else { return delta }
+        guard json.kind(of: value) == .object else { throw .malformed }
+        delta.content = try text(json.value("content", of: value), json)
         // A server that sends both names sends the same text under both.
         delta.reasoning = try text(
-            members.value("reasoning_content") ?? members.value("reasoning"))
-        if let calls = members.value("tool_calls") {
-            guard calls.kind == .array else { throw .malformed }
-            for entry in calls.elements { delta.toolCalls.append(try toolCall(entry)) }
+            json.value("reasoning_content", of: value) ?? json.value("reasoning", of: value), json)
+        if let calls = json.value("tool_calls", of: value) {
+            guard json.kind(of: calls) == .array else { throw .malformed }
+            for entry in json.parts(of: calls) {
+                delta.toolCalls.append(try toolCall(entry, json))
+            }
         }
         // The role is ours to say, once. Nulls say nothing.
-        for member in members where !member.value.isNull {
-            guard !Self.known.contains(where: member.isNamed) else { continue }
-            delta.otherMembers.append(member)
+        for member in json.parts(of: value) where json.kind(of: member) != .null {
+            guard !isKnown(member, json) else { continue }
+            delta.otherMembers.append(member, of: json)
         }
         if !delta.otherMembers.isEmpty { delta.otherMembers.removeLast() }
         return delta
     }
 
-    private static let known = [
-        "role", "content", "reasoning_content", "reasoning", "tool_calls",
-    ]
+    private func isKnown(_ member: JSONIndex.Value, _ json: JSONIndex) -> Bool {
+        json.isNamed(member, "role") || json.isNamed(member, "content")
+            || json.isNamed(member, "reasoning_content") || json.isNamed(member, "reasoning")
+            || json.isNamed(member, "tool_calls")
+    }
 
     /// The text of a string, still escaped; empty for null.
-    private mutating func text(_ value: JSONText?) throws(StreamRefusal) -> [UInt8] {
+    private mutating func text(
+        _ value: JSONIndex.Value?, _ json: JSONIndex
+    ) throws(StreamRefusal) -> [UInt8] {
         guard let value else { return [] }
-        guard value.kind == .string else { throw .malformed }
+        guard json.kind(of: value) == .string else { throw .malformed }
         var text: [UInt8] = []
-        text.appendEscapingLineSeparators(value.source[value.contents].span)
+        text.appendEscapingLineSeparators(json.bytes.span.extracting(json.contents(of: value)))
         if isRepaired { strayBytesInTexts += strayByteCount(text.span) }
         return text
     }
 
     /// One entry of `tool_calls`. What is missing or odd in it, `ToolCallNormaliser` puts right.
-    private mutating func toolCall(_ entry: JSONText) throws(StreamRefusal) -> ToolCallFragment {
-        guard entry.kind == .object else { throw .malformed }
-        let members = uniqueMembers(of: entry)
+    private mutating func toolCall(
+        _ entry: JSONIndex.Value, _ json: JSONIndex
+    ) throws(StreamRefusal) -> ToolCallFragment {
+        guard json.kind(of: entry) == .object else { throw .malformed }
         var fragment = ToolCallFragment()
         fragment.isRepaired = isRepaired
-        if let index = members.value("index") {
-            guard let number = index.int else { throw .malformed }
+        if let index = json.value("index", of: entry) {
+            guard let number = json.text(of: index).int else { throw .malformed }
             fragment.index = number
         }
-        fragment.id = try nonEmpty(members.value("id"))
-        guard let function = members.value("function") else { return fragment }
-        guard function.kind == .object else { throw .malformed }
-        let parts = uniqueMembers(of: function)
-        fragment.name = try nonEmpty(parts.value("name"))
-        if let arguments = parts.value("arguments") {
-            if arguments.kind == .string {
-                fragment.arguments = try text(arguments)
+        fragment.id = try nonEmpty(json.value("id", of: entry), json)
+        guard let function = json.value("function", of: entry) else { return fragment }
+        guard json.kind(of: function) == .object else { throw .malformed }
+        fragment.name = try nonEmpty(json.value("name", of: function), json)
+        if let arguments = json.value("arguments", of: function) {
+            if json.kind(of: arguments) == .string {
+                fragment.arguments = try text(arguments, json)
+                if isNormal(entry, function, json) {
+                    fragment.verbatim = Array(json.bytes(of: entry))
+                }
             } else {
                 // An object, as Ollama has it: its JSON is the text, key order and all.
-                fragment.arguments.appendEscaped(arguments.bytes.span)
+                fragment.arguments.appendEscaped(json.bytes(of: arguments).span)
             }
-            let isNormal = arguments.kind == .string && isNormal(entry, function)
-            if isNormal { fragment.verbatim = Array(entry.bytes) }
         }
         return fragment
     }
 
     /// The same, but `nil` if there is no text: an empty id is as good as none.
-    private func nonEmpty(_ value: JSONText?) throws(StreamRefusal) -> [UInt8]? {
+    private func nonEmpty(
+        _ value: JSONIndex.Value?, _ json: JSONIndex
+    ) throws(StreamRefusal) -> [UInt8]? {
         guard let value else { return nil }
-        guard value.kind == .string else { throw .malformed }
+        guard json.kind(of: value) == .string else { throw .malformed }
         var text: [UInt8] = []
-        text.appendEscapingLineSeparators(value.source[value.contents].span)
+        text.appendEscapingLineSeparators(json.bytes.span.extracting(json.contents(of: value)))
         return text.isEmpty ? nil : text
     }
 
     /// Whether an entry has exactly the members of a first or of a later fragment, each once.
-    private func isNormal(_ entry: JSONText, _ function: JSONText) -> Bool {
-        let keys = entry.members.map(\.key)
-        let functionKeys = function.members.map(\.key)
-        func has(_ name: String) -> Bool { keys.contains { $0.isString(name) } }
-        guard has("index"), has("function") else { return false }
-        if keys.count == 2 { return functionKeys.count == 1 }
-        return keys.count == 4 && functionKeys.count == 2 && has("id")
-            && functionKeys.contains { $0.isString("name") }
-            && entry["type"]?.isString("function") == true
+    private func isNormal(
+        _ entry: JSONIndex.Value, _ function: JSONIndex.Value, _ json: JSONIndex
+    ) -> Bool {
+        guard json.member("index", of: entry) != nil else { return false }
+        switch (json.memberCount(of: entry), json.memberCount(of: function)) {
+        case (2, 1): return true
+        case (4, 2):
+            guard let type = json.member("type", of: entry) else { return false }
+            return json.member("id", of: entry) != nil && json.member("name", of: function) != nil
+                && json.text(of: type).isString("function")
+        default: return false
+        }
     }
 }

@@ -49,14 +49,18 @@ struct EventTemplate: Sendable {
     /// Reads `event`; `false` if it is anything but one choice with one plain text.
     mutating func learn(_ event: Span<UInt8>, for writer: StreamWriter) -> Bool {
         isLearned = false
+        guard writer.hasBegun else { return false }
         clientHead.removeAll(keepingCapacity: true)
         clientTail.removeAll(keepingCapacity: true)
-        guard !hasControl(event) else { return false }
-        var reader = TemplateReader(hasNonASCII: hasNonASCII(event))
+        if clientHead.capacity == 0 {
+            clientHead.reserveCapacity(event.count)
+            clientTail.reserveCapacity(event.count)
+        }
+        var reader = TemplateReader()
         // What is wrong with an event will be found, and said, on the slow path.
         guard
             let isSimple = try? reader.readEvent(event, writer, &clientHead, &clientTail),
-            isSimple, let text = reader.text
+            isSimple, let text = reader.text, !reader.hasControls
         else { return false }
         // The arrays keep their memory: learning anew each second allocates nothing either.
         upstreamHead.removeAll(keepingCapacity: true)
@@ -79,7 +83,8 @@ private struct TemplateReader {
     private(set) var choice = 0
     /// The number of the call, if the text is arguments.
     private(set) var call: Int?
-    private let hasNonASCII: Bool
+    /// Whether there are line breaks between the tokens: they must not leave.
+    var hasControls: Bool { scanner.hasControls }
     private var scanner = JSONScanner(depthLimit: 64)
     private var others = OtherKeys()
 
@@ -95,8 +100,6 @@ private struct TemplateReader {
         static let index = Members(rawValue: 64)
         static let finish = Members(rawValue: 128)
     }
-
-    init(hasNonASCII: Bool) { self.hasNonASCII = hasNonASCII }
 
     /// Reads all of it. `head` gets what will stand before the text, `tail` what will stand behind.
     mutating func readEvent(
@@ -274,16 +277,7 @@ private struct TemplateReader {
         // An escaped key may be another way to write one that matters.
         for i in key where event[i] == UInt8(ascii: "\\") { return false }
         let quoted = (key.lowerBound &- 1)..<(key.upperBound &+ 1)
-        if hasNonASCII {
-            output.appendEscapingLineSeparators(event.extracting(quoted))
-            output.append(UInt8(ascii: ":"))
-            output.appendEscapingLineSeparators(event.extracting(value))
-        } else {
-            output.append(event, quoted)
-            output.append(UInt8(ascii: ":"))
-            output.append(event, value)
-        }
-        output.append(UInt8(ascii: ","))
+        output.appendMember(event, key: quoted, value: value)
         return true
     }
 
