@@ -52,10 +52,6 @@ struct EventTemplate: Sendable {
         guard writer.hasBegun else { return false }
         clientHead.removeAll(keepingCapacity: true)
         clientTail.removeAll(keepingCapacity: true)
-        if clientHead.capacity == 0 {
-            clientHead.reserveCapacity(event.count)
-            clientTail.reserveCapacity(event.count)
-        }
         var reader = TemplateReader()
         // What is wrong with an event will be found, and said, on the slow path.
         guard
@@ -185,6 +181,8 @@ private struct TemplateReader {
                 guard text == nil else { return false }
                 head.append(#""delta":{""#)
                 guard try readDelta(event, writer.options.reasoning, &head) else { return false }
+                // What follows leaves at about its own length.
+                tail.reserveCapacity(event.count &- scanner.offset)
                 tail.append(call == nil ? "\"}," : "\"}}]},")
                 continue
             }
