@@ -5,13 +5,14 @@ internal import JSON
 
 /// Turns what upstream events mean into the chunks of one answer.
 package struct StreamWriter: Sendable {
+    // First, as a token touches nothing else.
+    /// Whether the end was written.
+    package private(set) var isDone = false
     package let options: StreamOptions
     /// What all chunks have in common; settled by the first event.
     package private(set) var identity: StreamIdentity
     /// The token counts so far.
     package var usage = UsageTally()
-    /// Whether the end was written.
-    package private(set) var isDone = false
 
     private var choices: [StreamChoice] = []
     /// Whether the first event has been written.

@@ -17,14 +17,20 @@ public enum UpstreamDialect: Sendable, Equatable, CaseIterable {
 /// frame is already in the sink; the decoder is then spent. Nothing throws once the answer is
 /// complete: what an upstream does after that is its own affair.
 public struct StreamDecoder: Sendable {
+    // What a token touches stands first, so that it lies together in memory.
+    private let dialect: UpstreamDialect
+    /// Whether the end was written to the sink. Bytes after that are ignored.
+    public private(set) var isDone = false
+    /// Upstream data events seen so far. Comments (llama-server's pings) do not count, so that
+    /// deadlines between tokens are not fed by them.
+    public private(set) var dataEvents = 0
+    /// What an OpenAI-compatible upstream's body is.
+    private var form = BodyForm.undecided(held: [])
     private var events: SSEDecoder
     private var openAI: OpenAIStream
     // None or one: the dialect that is not spoken takes no room in sessions, of which there are
     // many.
     private var ollama: [Ollama] = []
-    private let dialect: UpstreamDialect
-    /// What an OpenAI-compatible upstream's body is.
-    private var form = BodyForm.undecided(held: [])
     private let eventLimit: Int
 
     private struct Ollama: Sendable {
@@ -54,16 +60,9 @@ public struct StreamDecoder: Sendable {
         }
     }
 
-    /// Upstream data events seen so far. Comments (llama-server's pings) do not count, so that
-    /// deadlines between tokens are not fed by them.
-    public private(set) var dataEvents = 0
-
     /// Whether every choice has finished (OpenAI) or `done: true` came (Ollama): from here on the
     /// answer is complete, however the connection ends.
     public var isAnswerComplete: Bool { writer.isComplete }
-
-    /// Whether the end was written to the sink. Bytes after that are ignored.
-    public private(set) var isDone = false
 
     /// Tokens of the prompt and of all choices, as far as the upstream has told.
     public var usage: (promptTokens: Int, completionTokens: Int)? {

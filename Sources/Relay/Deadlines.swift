@@ -52,6 +52,9 @@ public struct Deadlines: Sendable {
         case delivering
     }
 
+    // What a token touches stands first.
+    private var lastEvent: Int64
+    private var lastSent: Int64
     /// The settings that hold: those of the upstream that is asked. Retrying elsewhere changes
     /// them.
     public var settings: Settings
@@ -62,8 +65,6 @@ public struct Deadlines: Sendable {
     /// How long it has waited for slots that it lost again: all its waiting counts.
     private var queuedBefore: Int64 = 0
     private var dispatched: Int64
-    private var lastEvent: Int64
-    private var lastSent: Int64
     private var headIsSent = false
     private let headIsOurs: Bool
 

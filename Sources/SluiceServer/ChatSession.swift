@@ -17,12 +17,21 @@ internal import Routing
 /// Tokens are handed straight from the call to the exchange. The machine hears of the first, of the
 /// last, and of what is exceptional.
 final class ChatSession {
+    // What a token touches stands first, so that it lies together in memory.
     let worker: Worker
     let exchange: Exchange
-    let form: AnswerForm
-    let clientProtocol: ClientProtocol
-    private let clientModel: String
     private let wantsStream: Bool
+    let clientProtocol: ClientProtocol
+    /// How many of the decoder's events deadlines and metrics have heard of.
+    private var notedEvents = 0
+    private var pace = TokenPace()
+    /// An answer that is no stream: its head, and its body as far as it is of use.
+    private var refusal: (head: ResponseHead, body: [UInt8])?
+    private var decoder = SessionDecoder.idle
+    var deadlines: Deadlines
+
+    let form: AnswerForm
+    private let clientModel: String
     /// Where it goes; before the first grant, where it would like to go.
     var candidate: Candidate
     /// Where else it might go.
@@ -44,22 +53,15 @@ final class ChatSession {
     private var isTakingTurns = false
 
     private var call: Call?
-    private var decoder = SessionDecoder.idle
-    /// How many of the decoder's events deadlines and metrics have heard of.
-    private var notedEvents = 0
     private var assembler: (any AnswerAssembler)?
-    /// An answer that is no stream: its head, and its body as far as it is of use.
-    private var refusal: (head: ResponseHead, body: [UInt8])?
     private static let refusalLimit = 64 * 1024
     /// What the client is told if the session fails.
     var failure: APIError?
 
-    var deadlines: Deadlines
     private var timer: Timer?
     private var timerFires: Instant?
     let began: Instant
     private var dispatched: Instant?
-    private var pace = TokenPace()
     private(set) var record: RequestRecord
 
     init(

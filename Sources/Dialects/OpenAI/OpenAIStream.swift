@@ -6,12 +6,13 @@ internal import JSON
 
 /// Takes the events of one OpenAI-compatible stream and writes the client's chunks.
 struct OpenAIStream: EventStream, Sendable {
-    private(set) var writer: StreamWriter
+    // What a token touches stands first, so that it lies together in memory.
     /// Events with data so far.
     var dataEvents = 0
-    var isDone: Bool { writer.isDone }
     /// Holds only between events that leave every state as it was: all others `forget` it.
     private var template = EventTemplate()
+    private(set) var writer: StreamWriter
+    var isDone: Bool { writer.isDone }
 
     init(_ options: StreamOptions) { writer = StreamWriter(options) }
 
@@ -62,9 +63,7 @@ struct OpenAIStream: EventStream, Sendable {
 
     /// Writes an event like the last token; `false` if it is none.
     private mutating func applyTemplate(_ event: Span<UInt8>, _ sink: inout ChunkSink) -> Bool {
-        // Separators double when they are escaped; what is near the limit is measured exactly.
-        let limit = writer.options.eventSplit / 2
-        guard let text = template.apply(event, limit: limit, into: &sink) else { return false }
+        guard let text = template.apply(event, into: &sink) else { return false }
         if let call = template.call {
             let arguments = event.extracting(text)
             writer.note(arguments: arguments, call: call.index, choice: call.choice)

@@ -10,6 +10,10 @@ internal import JSON
 /// string (`apply`) needs only that string checked: no allocation, a few dozen nanoseconds.
 struct EventTemplate: Sendable {
     private var isLearned = false
+    /// Whether events leave as they come: nothing around the text is changed.
+    private var passesThrough = false
+    /// Longer events are not for the quick way.
+    private var limit = 0
     private var upstreamHead: [UInt8] = []
     private var upstreamTail: [UInt8] = []
     private var clientHead: [UInt8] = []
@@ -22,7 +26,7 @@ struct EventTemplate: Sendable {
 
     /// Writes `event` if it is like the one learned, and says where its text stands; `nil` if it is
     /// not.
-    func apply(_ event: Span<UInt8>, limit: Int, into sink: inout ChunkSink) -> Range<Int>? {
+    func apply(_ event: Span<UInt8>, into sink: inout ChunkSink) -> Range<Int>? {
         guard isLearned, event.count <= limit else { return nil }
         let tailStart = event.count &- upstreamTail.count
         guard tailStart >= upstreamHead.count, stands(upstreamHead.span, in: event, at: 0),
@@ -35,6 +39,11 @@ struct EventTemplate: Sendable {
             !mayEndInsideCharacter(event, text)
         else { return nil }
         guard scanner.hasNonASCII else {
+            // The bytes just read are at hand; those learned may have to come from afar.
+            if passesThrough {
+                sink.appendEvent(event, Span(), Span())
+                return text
+            }
             sink.appendEvent(clientHead.span, event.extracting(text), clientTail.span)
             return text
         }
@@ -64,6 +73,9 @@ struct EventTemplate: Sendable {
         upstreamTail.removeAll(keepingCapacity: true)
         upstreamTail.append(event, text.upperBound..<event.count)
         call = reader.call.map { ($0, reader.choice) }
+        passesThrough = clientHead == upstreamHead && clientTail == upstreamTail
+        // Separators double when they are escaped; what is near the limit is measured exactly.
+        limit = writer.options.eventSplit / 2
         isLearned = true
         return true
     }
