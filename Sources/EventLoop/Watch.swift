@@ -70,8 +70,7 @@ public struct Readiness: OptionSet, Sendable {
         guard isActive else { return }
         unsafe event_del(event)
         isActive = false
-        again?.cancel()
-        seenAgain = []
+        forgetAgain()
     }
 
     /// Calls the handler in the next turn as if `readiness` had been seen. For an edge-triggered
@@ -90,6 +89,12 @@ public struct Readiness: OptionSet, Sendable {
             }
         }
         again?.arm(after: .zero)
+    }
+
+    /// Takes a `callAgain` back that has not been answered yet.
+    public func forgetAgain() {
+        again?.cancel()
+        seenAgain = []
     }
 
     private static let ready: event_callback_fn = { _, seen, context in

@@ -82,6 +82,14 @@ struct AnswerForm {
         return dialect == .ollama ? "application/x-ndjson" : "text/event-stream"
     }
 
+    /// What speaks to the client before any upstream was asked: an answer may fail in its stream
+    /// while it still waits for a slot, and that is told in the client's protocol.
+    func makeIdleDecoder() -> SessionDecoder {
+        if case .chat = kind { return .idle }
+        let options = StreamOptions(id: "", created: 0, model: "")
+        return makeDecoder(.openAI, options, limits: (0, 0))
+    }
+
     /// A decoder for one answer: of events of at most `limits.event` bytes, or of one document of
     /// at most `limits.completion`.
     func makeDecoder(

@@ -27,7 +27,7 @@ final class ChatSession {
     private var pace = TokenPace()
     /// An answer that is no stream: its head, and its body as far as it is of use.
     private var refusal: (head: ResponseHead, body: [UInt8])?
-    private var decoder = SessionDecoder.idle
+    private var decoder: SessionDecoder
     var deadlines: Deadlines
 
     let form: AnswerForm
@@ -73,6 +73,7 @@ final class ChatSession {
         clientProtocol = incoming.clientProtocol
         clientModel = plan.model
         wantsStream = form.wantsStream
+        decoder = form.makeIdleDecoder()
         candidate = plan.candidates[0]
         self.plan = plan
         ticket = Ticket(

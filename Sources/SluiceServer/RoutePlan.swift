@@ -31,11 +31,14 @@ struct WorkerMemory {
     var deadlines: [String: Deadlines.Settings] = [:]
     /// The ways to a model, by the name that clients use.
     private(set) var ways: [String: [Way]] = [:]
-    /// Under a wildcard clients make names up.
+    /// Under a wildcard clients make names up: as many as they like, and as long.
     private static let wayLimit = 256
+    private static let nameLimitBytes = 128
 
     mutating func note(_ new: [Way], for model: String) {
-        if ways.count < Self.wayLimit { ways[model] = new }
+        guard model.utf8.count <= Self.nameLimitBytes else { return }
+        if ways.count >= Self.wayLimit { ways.removeAll(keepingCapacity: true) }
+        ways[model] = new
     }
 }
 

@@ -21,7 +21,7 @@ extension Worker {
             return refuse(
                 incoming,
                 APIError(
-                    .badRequest,
+                    .invalidValue,
                     "Sluice speaks version \(WebSocketHandshake.version) of the WebSocket protocol."
                 ),
                 fields: [
@@ -39,7 +39,7 @@ extension Worker {
         guard WebSocketHandshake.accept(key: key) != nil else {
             return refuse(
                 incoming,
-                APIError(.badRequest, "Sec-WebSocket-Key must be 16 bytes in base64."))
+                APIError(.invalidValue, "Sec-WebSocket-Key must be 16 bytes in base64."))
         }
         var record = incoming.record
         record.status = 101

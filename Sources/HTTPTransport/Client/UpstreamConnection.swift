@@ -90,7 +90,8 @@ protocol ConnectionUser: AnyObject {
     var securityProblem: String? { socket?.tls?.problem }
 
     /// Whether bytes wait of which no event will tell: what TLS has decrypted already, or what an
-    /// edge has told of. `count` is how many were read last.
+    /// edge has told of. `count` is how many were read last: fewer than there was room for means
+    /// that no more were there.
     @inline(__always)
     func hasMore(after count: Int) -> Bool {
         isEdgeTriggered
@@ -131,6 +132,8 @@ protocol ConnectionUser: AnyObject {
     func becomeIdle(now: Instant) {
         isReused = true
         idleSince = now
+        // Else it would be taken for news of a connection that has none to tell.
+        reading?.forgetAgain()
     }
 
     /// Closes the socket now. A watch may be in its own callback: watches stop now and go later.
