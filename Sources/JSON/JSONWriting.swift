@@ -3,6 +3,9 @@
 extension [UInt8] {
     /// Appends bytes as they are.
     public mutating func append(_ span: Span<UInt8>) {
+        // Nothing added to an empty array would write a zero over the zero in the memory that all
+        // empty arrays share, which the thread sanitizer rightly reports.
+        guard !span.isEmpty else { return }
         append(addingCapacity: span.count) { output in
             // Safe: the room is there, and a span of other memory does not overlap.
             unsafe span.withUnsafeBufferPointer { unsafe output.append(copying: $0) }
