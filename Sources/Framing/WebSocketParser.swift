@@ -201,6 +201,8 @@ public struct WebSocketParser: Sendable {
     private static func unmask(
         _ part: Span<UInt8>, _ mask: inout UInt32, into bytes: inout [UInt8]
     ) {
+        // Not even nothing may be added to an empty array: all empty ones share their memory.
+        guard !part.isEmpty else { return }
         bytes.append(addingCapacity: part.count) { output in
             for i in part.indices {
                 output.append(part[i] ^ UInt8(truncatingIfNeeded: mask))
