@@ -149,16 +149,7 @@ struct FaultList {
 
     /// Names go into log lines, labels of metrics and header fields, so they are kept plain.
     mutating func check(_ path: String, name: String) {
-        let isPlain = name.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"),
-                UInt8(ascii: "_"):
-                true
-            default: false
-            }
-        }
-        guard !isPlain || name.isEmpty || name.utf8.count > 64 else { return }
+        guard !hasPlainCharacters(name) || name.isEmpty || name.utf8.count > 64 else { return }
         add(
             path,
             "\(quoted(name)) is not a plain name; write 1 to 64 letters, digits, dots, dashes "

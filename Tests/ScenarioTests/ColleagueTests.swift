@@ -10,9 +10,7 @@ import Testing
 extension ScenarioTests {
     @Test(arguments: [false, true])
     func aClientThatLeavesWhileItsMetricsWaitForAnotherWorkerIsLoggedOnce(resets: Bool) throws {
-        let before = Descriptors.open()
-        try leaveDuringScrape(resets: resets)
-        #expect(Descriptors.leaked(since: before) == [])
+        try Descriptors.expectNoneLeft { try leaveDuringScrape(resets: resets) }
     }
 
     private func leaveDuringScrape(resets: Bool) throws {

@@ -12,9 +12,7 @@ extension ScenarioTests {
 
     @Test func fiveHundredClientsLeavingAtOnceCloseFiveHundredUpstreamConnections() throws {
         try raiseDescriptorLimit()
-        let before = Descriptors.open()
-        try leaveAtOnce()
-        #expect(Descriptors.leaked(since: before) == [])
+        try Descriptors.expectNoneLeft { try leaveAtOnce() }
     }
 
     private func leaveAtOnce() throws {

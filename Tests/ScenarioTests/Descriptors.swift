@@ -1,6 +1,7 @@
 // Which sockets the process holds, so that a scenario can show that it left none behind.
 
 import Glibc
+import Testing
 
 /// The open sockets and event descriptors of the process.
 enum Descriptors {
@@ -41,5 +42,14 @@ enum Descriptors {
             suspects.formIntersection(open())
         }
         return suspects
+    }
+
+    /// Fails if `body` leaves open what it has opened.
+    static func expectNoneLeft(
+        at place: SourceLocation = #_sourceLocation, _ body: () throws -> Void
+    ) throws {
+        let before = open()
+        try body()
+        #expect(leaked(since: before) == [], sourceLocation: place)
     }
 }

@@ -10,9 +10,7 @@ import Testing
 extension ScenarioTests {
     @Test(arguments: [1, 2, 3])
     func twoHundredWaitInOrderAndFiftyMayLeave(_ seed: UInt64) throws {
-        let before = Descriptors.open()
-        try queueUp(seed)
-        #expect(Descriptors.leaked(since: before) == [])
+        try Descriptors.expectNoneLeft { try queueUp(seed) }
     }
 
     private func queueUp(_ seed: UInt64) throws {

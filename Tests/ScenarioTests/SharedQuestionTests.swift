@@ -13,9 +13,7 @@ extension ScenarioTests {
     /// With a connection for each client a crowd that asks for lists took the descriptors of chats.
     @Test(arguments: ["/api/tags", "/api/ps"])
     func aCrowdThatAsksForAListCostsABackendOneQuestion(_ path: String) throws {
-        let before = Descriptors.open()
-        try shareAnswer(path)
-        #expect(Descriptors.leaked(since: before) == [])
+        try Descriptors.expectNoneLeft { try shareAnswer(path) }
     }
 
     private func shareAnswer(_ path: String) throws {
@@ -51,9 +49,7 @@ extension ScenarioTests {
     }
 
     @Test func aQuestionEndsWithTheLastWhoAsks() throws {
-        let before = Descriptors.open()
-        try leaveOneByOne()
-        #expect(Descriptors.leaked(since: before) == [])
+        try Descriptors.expectNoneLeft { try leaveOneByOne() }
     }
 
     private func leaveOneByOne() throws {
@@ -76,9 +72,7 @@ extension ScenarioTests {
     }
 
     @Test func manyModelsAreNotAskedForAtATime() throws {
-        let before = Descriptors.open()
-        try showMany()
-        #expect(Descriptors.leaked(since: before) == [])
+        try Descriptors.expectNoneLeft { try showMany() }
     }
 
     private func showMany() throws {

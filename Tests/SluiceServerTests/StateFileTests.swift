@@ -16,8 +16,9 @@ import Testing
     private var draft: String { path + ".new" }
 
     init() throws {
-        // mkdtemp writes over the six marks at the end of its template.
-        var name = Array("/tmp/sluice-state-XXXXXX\0".utf8CString)
+        // mkdtemp(3) writes over the six letters at the end of its template.
+        let template = "/tmp/sluice-state-" + String(repeating: "X", count: 6)
+        var name = Array(template.utf8CString)
         try #require(unsafe mkdtemp(&name) != nil)
         folder = String(
             decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
