@@ -8,7 +8,8 @@ internal import HTTPTypes
 /// Writes heads of answers (RFC 9112, section 4).
 ///
 /// evhttp's own way (`evhttp_add_header`, `evhttp_send_reply_start`) copies each field twice and
-/// formats it by `printf`: 30,000 instructions for a head of nine fields, here 3,000.
+/// formats it by `printf`: the head of a stream took 31,600 instructions that way, and takes 12,100
+/// here (callgrind).
 struct ReplyHead {
     /// The whole head, once `end` was called.
     private(set) var bytes: [UInt8] = []
