@@ -7,8 +7,8 @@ internal import Glibc
 /// cache of the file.
 ///
 /// Reading the configuration and starting pass through most of the program, once. Its pages would
-/// count as the process's memory for as long as it idles: 8.9 MiB in all
-/// instead of 8.1 (measured before the linker put together what runs: Benchmarks/link-order).
+/// count as the process's memory for as long as it idles: 8.9 MiB in all instead of
+/// 8.1 (measured before the linker put together what runs: Benchmarks/link-order).
 public func releaseStartUpCode() {
     // The program headers lie in the program's own memory (getauxval(3), elf(5)).
     let start = UInt(getauxval(UInt(AT_PHDR)))
