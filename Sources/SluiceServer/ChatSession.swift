@@ -31,11 +31,10 @@ final class ChatSession {
     var deadlines: Deadlines
 
     let form: AnswerForm
-    private let clientModel: String
     /// Where it goes; before the first grant, where it would like to go.
     var candidate: Candidate
     /// Where else it might go.
-    var plan: RoutePlan
+    let plan: RoutePlan
     /// What it asked the front desk for.
     let ticket: Ticket
     /// How it stands with that.
@@ -46,7 +45,7 @@ final class ChatSession {
     var attemptEnding = Ending.internal
     /// A comment is due as soon as it is known how many are before this one.
     var owesComment = false
-    private let identity: RequestIdentity
+    private let incoming: IncomingRequest
 
     private var machine: SessionMachine
     private var waiting: [Fact] = []
@@ -62,7 +61,6 @@ final class ChatSession {
     private var timerFires: Instant?
     let began: Instant
     private var dispatched: Instant?
-    private(set) var record: RequestRecord
 
     init(
         _ worker: Worker, _ incoming: IncomingRequest, _ form: AnswerForm, _ plan: RoutePlan
@@ -71,7 +69,6 @@ final class ChatSession {
         exchange = incoming.exchange
         self.form = form
         clientProtocol = incoming.clientProtocol
-        clientModel = plan.model
         wantsStream = form.wantsStream
         decoder = form.makeIdleDecoder()
         candidate = plan.candidates[0]
@@ -80,13 +77,12 @@ final class ChatSession {
             id: worker.desk.ids.next(), plan, weight: form.choiceCount,
             key: incoming.key,
             priority: try incoming.exchange.priority())
-        identity = incoming.identity
+        self.incoming = incoming
         began = incoming.began
-        record = incoming.record
-        record.model = plan.model
+        incoming.record.model = plan.model
         machine = SessionMachine(wantsStream: wantsStream)
         deadlines = Deadlines(
-            worker.deadlineSettings(for: candidate.backend.settings),
+            candidate.destination.deadlines,
             wantsStream: wantsStream, now: began.nanoseconds)
         assembler = form.makeAssembler(limitBytes: worker.configuration.limits.completion)
         timer = Timer(on: worker.loop) { [unowned self] in lookAtClocks() }
@@ -99,6 +95,9 @@ final class ChatSession {
         // Afterwards, for who is granted a slot at once waits for something else already.
         if !machine.hasEnded { armTimer() }
     }
+
+    /// What is known of the request so far.
+    var record: RequestRecord { incoming.record }
 
     /// Events of the answer so far, which stand for its tokens.
     var tokensSoFar: Int { decoder.dataEvents }
@@ -157,13 +156,13 @@ final class ChatSession {
     // MARK: - The upstream
 
     private func callUpstream() {
-        // Its addresses may have changed while it waited.
-        let backend = worker.fleet.backend(named: candidate.backend.name) ?? candidate.backend
-        record.backend = backend.name
+        let destination = currentDestination
+        incoming.record.backend = destination.backend.name
         (refusal, attemptFailure, notedEvents) = (nil, nil, 0)
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
-            candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
+            candidate.destination.dialect, streamOptions(),
+            limits: (limits.event, limits.completion))
         let source = candidate.upstream.source ?? exchange.body
         let body = candidate.upstream.body.map { part -> CallRequest.Piece in
             switch part {
@@ -171,31 +170,39 @@ final class ChatSession {
             case .client(let range): .part(source, range)
             }
         }
-        let head = backend.head.bytes(
+        let head = destination.backend.head.bytes(
             "POST", candidate.upstream.path, bodyLength: candidate.upstream.contentLength,
-            accept: form.accept(candidate.dialect), identity: identity)
+            accept: form.accept(candidate.destination.dialect), identity: incoming.identity)
         call = Call(
             CallRequest(head: head, body: body),
-            to: backend.target,
-            connectLimit: worker.configuration.timeouts(for: backend.settings).connect,
-            through: worker.pool, headLimit: worker.configuration.limits.upstreamHead)
+            to: destination.call, connectLimit: destination.connectLimit,
+            through: worker.pool, headLimit: limits.upstreamHead)
         dispatched = worker.loop.now
-        record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
-        deadlines.settings = worker.deadlineSettings(for: backend.settings)
+        incoming.record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
+        deadlines.settings = destination.deadlines
         enter(.connecting)
         call?.start(self)
     }
 
+    /// Where the candidate goes, as it is known now: addresses may have changed while it waited.
+    private var currentDestination: Destination {
+        let known = candidate.destination
+        guard known.fleet !== worker.fleet else { return known }
+        return Destination(known.route, worker.fleet, worker.configuration) ?? known
+    }
+
     private func streamOptions() -> StreamOptions {
+        let destination = candidate.destination
         var options = StreamOptions(
-            id: form.idPrefix + identity.id, created: worker.wallSeconds, model: clientModel)
+            id: form.idPrefix + incoming.identity.id, created: worker.wallSeconds, model: plan.model
+        )
         options.clientID = exchange.clientID
         // A completion always says its usage.
         options.includeUsage = form.includesUsage || !wantsStream
         options.choiceCount = form.choiceCount
         options.reasoning = worker.reasoningField
-        options.thinkTags = candidate.thinkTags
-        options.isLlamaServer = candidate.backend.kind == .llamaServer
+        options.thinkTags = destination.thinkTags
+        options.isLlamaServer = destination.backend.kind == .llamaServer
         options.tokenLimit = candidate.upstream.tokenLimit
         return options
     }
@@ -226,7 +233,7 @@ final class ChatSession {
             let lines = worker.lines.bytes
             try assembler?.take(lines: lines.span)
         } catch {
-            failure = .cannotAssemble(error, candidate.backend.name)
+            failure = .cannotAssemble(error, candidate.name)
             attemptFailure = .final
             happened(.upstreamFailed(.upstreamProtocol))
         }
@@ -268,9 +275,9 @@ final class ChatSession {
     }
 
     private func noteFirstEvent() {
-        guard record.firstTokenMilliseconds == nil, let dispatched else { return }
-        record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
-        pace = worker.answerBegan(record, dispatched: dispatched)
+        guard incoming.record.firstTokenMilliseconds == nil, let dispatched else { return }
+        incoming.record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        pace = worker.answerBegan(incoming, dispatched: dispatched)
         happened(.firstEvent)
         enter(.streaming)
         releaseRequest()
@@ -286,8 +293,8 @@ final class ChatSession {
     // MARK: - The reply
 
     private func startStream() {
-        record.status = 200
-        var fields = clientProtocol.streamFields(identity.id)
+        incoming.record.status = 200
+        var fields = clientProtocol.streamFields(incoming.identity.id)
         fields += backendFields
         fields += worker.corsFields(for: exchange)
         exchange.startStream(fields)
@@ -302,9 +309,9 @@ final class ChatSession {
 
     private func sendCompletion() {
         enter(.delivering)
-        record.status = 200
+        incoming.record.status = 200
         let fields =
-            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
+            clientProtocol.documentFields(incoming.identity.id) + worker.corsFields(for: exchange)
             + backendFields
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
@@ -312,17 +319,19 @@ final class ChatSession {
 
     private func failWithStatus(_ ending: Ending) {
         enter(.delivering)
-        let error = failure ?? worker.error(for: ending, candidate.backend)
-        record.status = error.status
-        var reply = clientProtocol.reply(error, identity.id)
+        let error = failure ?? worker.error(for: ending, candidate.destination.backend)
+        incoming.record.status = error.status
+        var reply = clientProtocol.reply(error, incoming.identity.id)
         reply.fields += worker.corsFields(for: exchange)
-        if let backend = record.backend { reply.fields += Answers.backendFields(backend, []) }
+        if let backend = incoming.record.backend {
+            reply.fields += Answers.backendFields(backend, [])
+        }
         exchange.respond(reply)
     }
 
     private func failInStream(_ ending: Ending) {
         enter(.delivering)
-        let error = failure ?? worker.error(for: ending, candidate.backend)
+        let error = failure ?? worker.error(for: ending, candidate.destination.backend)
         worker.events.framing = clientProtocol.framing
         decoder.appendFailure(error, into: &worker.events)
         exchange.finishStream(&worker.events.bytes)
@@ -335,13 +344,13 @@ final class ChatSession {
         letUpstreamGo { $0.cancel() }
         leaveDesk()
         exchange.observer = nil
-        record.ending = ending
-        record.events = decoder.dataEvents
+        incoming.record.ending = ending
+        incoming.record.events = decoder.dataEvents
         if let usage = decoder.usage {
-            record.promptTokens = usage.promptTokens
-            record.completionTokens = usage.completionTokens
+            incoming.record.promptTokens = usage.promptTokens
+            incoming.record.completionTokens = usage.completionTokens
         }
-        record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
+        incoming.record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
         worker.ended(self)
     }
 
@@ -382,7 +391,7 @@ final class ChatSession {
             letUpstreamGo { $0.cancel() }
             return upstreamFinished()
         }
-        failure = worker.error(for: ending, candidate.backend)
+        failure = worker.error(for: ending, candidate.destination.backend)
         attemptFailure = ending == .connectTimeout ? .connectTimedOut : .deadlinePassed
         happened(
             ending == .connectTimeout ? .attemptFailed(ending) : .deadlinePassed(ending))
@@ -394,7 +403,7 @@ final class ChatSession {
 extension ChatSession: CallObserver {
     func callConnected(_ call: Call) {
         if let dispatched {
-            record.connectMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+            incoming.record.connectMilliseconds = dispatched.milliseconds(to: worker.loop.now)
         }
         enter(.awaitingFirstEvent)
         happened(.upstreamConnected)
@@ -461,7 +470,7 @@ extension ChatSession: CallObserver {
         worker.loop.afterThisTurn { _ = call }
         guard let refusal else { return upstreamFinished() }
         let error = worker.translate(
-            refusal.head, refusal.body, backend: candidate.backend.name)
+            refusal.head, refusal.body, backend: candidate.name)
         failure = error
         attemptFailure = AttemptFailure(status: refusal.head.status, error)
         happened(.answered(status: refusal.head.status, error))
@@ -470,7 +479,7 @@ extension ChatSession: CallObserver {
     func call(_ call: Call, failed callFailure: CallFailure) {
         self.call = nil
         worker.loop.afterThisTurn { _ = call }
-        let name = candidate.backend.name
+        let name = candidate.name
         switch callFailure {
         case .unreachable:
             failure = .unreachable(callFailure, name)

@@ -5,8 +5,8 @@ internal import EventLoop
 internal import HTTPTransport
 internal import Observability
 
-/// A request that has passed the gate.
-struct IncomingRequest {
+/// A request that has passed the gate. There is one of each, which goes from hand to hand.
+final class IncomingRequest {
     let exchange: Exchange
     let identity: RequestIdentity
     let began: Instant

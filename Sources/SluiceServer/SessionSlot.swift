@@ -53,7 +53,7 @@ extension ChatSession {
 
     /// The backends have changed.
     func reroute() {
-        guard slot == .waiting, plan.refresh(worker.fleet) else { return }
+        guard slot == .waiting, plan.refresh() else { return }
         worker.tell(.reroute(ticket.id, plan.places), about: ticket.id)
     }
 
@@ -79,7 +79,7 @@ extension ChatSession {
             guard slot == .taken else { return }
             failure = APIError(
                 .upstreamFailed,
-                "The model on the backend '\(candidate.backend.name)' hangs, and unloading it did not help."
+                "The model on the backend '\(candidate.name)' hangs, and unloading it did not help."
             )
             attemptFailure = .cured
             happened(.attemptFailed(.upstreamFailed))
@@ -102,7 +102,8 @@ extension ChatSession {
     /// A model that loads is waited for by a clock of its own, which the admission keeps.
     private func waitForLoading() {
         let waits = plan.candidates.map {
-            worker.configuration.timeouts(for: $0.backend.settings).loadWait.wholeNanoseconds
+            worker.configuration.timeouts(for: $0.destination.backend.settings).loadWait
+                .wholeNanoseconds
         }
         // A little more, so that it is the admission that says what was waited for.
         let wait = (waits.max() ?? 0) + 1_000_000_000
@@ -116,7 +117,7 @@ extension ChatSession {
     /// Who answers, once that is known.
     var backendFields: [Reply.HeaderLine] {
         guard slot == .taken || record.firstTokenMilliseconds != nil else { return [] }
-        return Answers.backendFields(candidate.backend.name, candidate.upstream.ignored)
+        return Answers.backendFields(candidate.name, candidate.upstream.ignored)
     }
 
     /// Fills a silence. Who waits is told how many go before it.
