@@ -129,58 +129,77 @@ struct AnswerForm {
 /// A chat's is asked directly: behind the protocol each chunk would cost twice the instructions
 /// (measured: 9,450 a token instead of 4,990).
 struct SessionDecoder {
-    /// Neither is there before there is an answer; afterwards one of them is.
-    private var chat: StreamDecoder?
+    private let isChat: Bool
+    /// Idle unless `isChat`.
+    private var chat: StreamDecoder
     private var other: (any AnswerDecoder)?
 
-    /// One for before there is an answer to a chat.
-    static let idle = SessionDecoder()
+    /// One for before there is an answer.
+    static let idle = SessionDecoder(
+        StreamDecoder(.openAI, StreamOptions(id: "", created: 0, model: ""), eventLimit: 0))
 
-    private init() {}
+    init(_ decoder: StreamDecoder) {
+        isChat = true
+        chat = decoder
+    }
 
-    init(_ decoder: StreamDecoder) { chat = decoder }
-
-    init(other decoder: any AnswerDecoder) { other = decoder }
+    init(other decoder: any AnswerDecoder) {
+        isChat = false
+        chat = Self.idle.chat
+        other = decoder
+    }
 
     /// Upstream data events seen so far.
     var dataEvents: Int {
-        mutating get { chat?.dataEvents ?? other?.dataEvents ?? 0 }
+        mutating get { isChat ? chat.dataEvents : other?.dataEvents ?? 0 }
     }
 
     /// Whether the answer is complete, however the connection ends.
     var isAnswerComplete: Bool {
-        mutating get { chat?.isAnswerComplete ?? other?.isAnswerComplete ?? false }
+        mutating get { isChat ? chat.isAnswerComplete : other?.isAnswerComplete ?? false }
     }
 
     /// Whether the end was written to the sink.
     var isDone: Bool {
-        mutating get { chat?.isDone ?? other?.isDone ?? false }
+        mutating get { isChat ? chat.isDone : other?.isDone ?? false }
     }
 
     /// Tokens of the prompt and of the answer, as far as the upstream has told.
     var usage: (promptTokens: Int, completionTokens: Int)? {
-        mutating get { chat == nil ? other?.usage : chat?.usage }
+        mutating get { isChat ? chat.usage : other?.usage }
     }
 
     /// What each event is compared with.
     var learned: [[UInt8]] {
-        mutating get { chat?.learned ?? [] }
+        mutating get { isChat ? chat.learned : [] }
     }
 
     /// Takes the next bytes of the upstream's body.
     mutating func feed(
         _ bytes: Span<UInt8>, into sink: inout ChunkSink
     ) throws(DialectError) {
-        if try chat?.feed(bytes, into: &sink) == nil { try other?.feed(bytes, into: &sink) }
+        if isChat {
+            try chat.feed(bytes, into: &sink)
+        } else {
+            try other?.feed(bytes, into: &sink)
+        }
     }
 
     /// The upstream's body ended, or its connection broke.
     mutating func finish(into sink: inout ChunkSink) throws(DialectError) {
-        if try chat?.finish(into: &sink) == nil { try other?.finish(into: &sink) }
+        if isChat {
+            try chat.finish(into: &sink)
+        } else {
+            try other?.finish(into: &sink)
+        }
     }
 
     /// Tells the client in its stream why the answer ends here.
     mutating func appendFailure(_ error: APIError, into sink: inout ChunkSink) {
-        if other?.appendFailure(error, into: &sink) == nil { sink.appendFailure(error) }
+        if isChat {
+            sink.appendFailure(error)
+        } else {
+            other?.appendFailure(error, into: &sink)
+        }
     }
 }
