@@ -20,6 +20,8 @@ internal import Glibc
 
     let timers: TimerQueue
     private var lastThings: [() -> Void] = []
+    /// The room of those that were done before, so that it need not grow anew in each turn.
+    private var spareThings: [() -> Void] = []
     private var lastThingsTimer: Timer?
 
     /// Makes a loop. Without `EVENT_BASE_FLAG_NOLOCK` every call would take a lock that nobody else
@@ -78,9 +80,12 @@ internal import Glibc
     }
 
     private func doLastThings() {
-        let things = lastThings
-        lastThings = []
+        var things: [() -> Void] = []
+        swap(&things, &spareThings)
+        swap(&things, &lastThings)
         for thing in things { thing() }
+        things.removeAll(keepingCapacity: things.count <= 64)
+        swap(&things, &spareThings)
     }
 }
 

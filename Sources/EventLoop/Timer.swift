@@ -40,9 +40,12 @@ internal import CLibevent
     }
 
     /// Starts the timer, or starts it anew if it was running.
-    public func arm(after delay: Duration) {
+    public func arm(after delay: Duration) { arm(at: Instant.now + max(.zero, delay)) }
+
+    /// Starts the timer, or starts it anew if it was running, for a moment that may have passed.
+    public func arm(at moment: Instant) {
         cancel()
-        queue.add(self, due: Instant.now + max(.zero, delay))
+        queue.add(self, due: moment)
     }
 
     /// Fires after the callbacks that are already due, before the loop waits again.

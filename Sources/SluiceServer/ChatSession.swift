@@ -45,7 +45,7 @@ final class ChatSession {
     var attemptEnding = Ending.internal
     /// A comment is due as soon as it is known how many are before this one.
     var owesComment = false
-    private let incoming: IncomingRequest
+    let incoming: IncomingRequest
 
     private var machine: SessionMachine
     private var waiting: [Fact] = []
@@ -110,10 +110,10 @@ final class ChatSession {
     /// has left. Such facts wait in line, so the machine is never told of one in the middle of
     /// another.
     func happened(_ fact: Fact) {
-        waiting.append(fact)
-        guard !isTakingTurns else { return }
+        guard !isTakingTurns else { return waiting.append(fact) }
         isTakingTurns = true
         defer { isTakingTurns = false }
+        for order in machine.receive(fact) { carryOut(order) }
         while !waiting.isEmpty {
             for order in machine.receive(waiting.removeFirst()) { carryOut(order) }
         }
@@ -295,8 +295,9 @@ final class ChatSession {
     private func startStream() {
         incoming.record.status = 200
         var fields = clientProtocol.streamFields(incoming.identity.id)
-        fields += backendFields
-        fields += worker.corsFields(for: exchange)
+        addBackendFields(to: &fields)
+        let cors = worker.corsFields(for: exchange)
+        if !cors.isEmpty { fields += cors }
         exchange.startStream(fields)
         deadlines.headSent(now: worker.loop.now.nanoseconds)
     }
@@ -310,9 +311,9 @@ final class ChatSession {
     private func sendCompletion() {
         enter(.delivering)
         incoming.record.status = 200
-        let fields =
-            clientProtocol.documentFields(incoming.identity.id) + worker.corsFields(for: exchange)
-            + backendFields
+        var fields = clientProtocol.documentFields(incoming.identity.id)
+        fields += worker.corsFields(for: exchange)
+        addBackendFields(to: &fields)
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
     }
@@ -324,7 +325,7 @@ final class ChatSession {
         var reply = clientProtocol.reply(error, incoming.identity.id)
         reply.fields += worker.corsFields(for: exchange)
         if let backend = incoming.record.backend {
-            reply.fields += Answers.backendFields(backend, [])
+            Answers.addBackendFields(backend, [], to: &reply.fields)
         }
         exchange.respond(reply)
     }
@@ -368,7 +369,7 @@ final class ChatSession {
         let moment = Instant(nanoseconds: next)
         if timer.isArmed, let timerFires, timerFires <= moment { return }
         timerFires = moment
-        timer.arm(after: moment - worker.loop.now)
+        timer.arm(at: moment)
     }
 
     private func lookAtClocks() {

@@ -102,5 +102,7 @@ func validTraceparent(_ text: String) -> String? {
 
 extension Instant {
     /// Whole milliseconds from here to `later`.
-    func milliseconds(to later: Instant) -> Int { (later - self).wholeMilliseconds }
+    func milliseconds(to later: Instant) -> Int {
+        Int((later.nanoseconds &- nanoseconds) / 1_000_000)
+    }
 }

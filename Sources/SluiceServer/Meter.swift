@@ -71,7 +71,7 @@ extension Worker {
         let now = loop.now
         return meter.metrics.answerBegan(
             model: incoming.record.model, backend: incoming.record.backend,
-            after: (now - dispatched).wholeNanoseconds, now: now.nanoseconds)
+            after: now.nanoseconds &- dispatched.nanoseconds, now: now.nanoseconds)
     }
 
     private var share: MeterShare {

@@ -115,9 +115,9 @@ extension ChatSession {
     // MARK: - The client
 
     /// Who answers, once that is known.
-    var backendFields: [Reply.HeaderLine] {
-        guard slot == .taken || record.firstTokenMilliseconds != nil else { return [] }
-        return Answers.backendFields(candidate.name, candidate.upstream.ignored)
+    func addBackendFields(to fields: inout [Reply.HeaderLine]) {
+        guard slot == .taken || incoming.record.firstTokenMilliseconds != nil else { return }
+        Answers.addBackendFields(candidate.name, candidate.upstream.ignored, to: &fields)
     }
 
     /// Fills a silence. Who waits is told how many go before it.

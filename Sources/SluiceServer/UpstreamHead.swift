@@ -20,6 +20,9 @@ struct UpstreamHead: Sendable {
     /// The line with the key; empty without one.
     private let authorization: [UInt8]
 
+    /// Room for what follows, for it mostly leaves with the head: the body of a short chat.
+    private static let bodyRoom = 1024
+
     init(_ backend: BackendSettings) {
         pathPrefix = Array(backend.url.pathPrefix.utf8)
         opening = Array(
@@ -35,7 +38,7 @@ struct UpstreamHead: Sendable {
         identity: RequestIdentity? = nil
     ) -> [UInt8] {
         var head: [UInt8] = []
-        head.reserveCapacity(512)
+        head.reserveCapacity(512 + min(bodyLength ?? 0, Self.bodyRoom))
         head.append(contentsOf: method.utf8)
         head.append(UInt8(ascii: " "))
         head.append(contentsOf: pathPrefix)
