@@ -55,7 +55,7 @@ public final class ChatRequest: CheckedRequest {
         repairs = scan.messages.repairs
         hasImages = scan.messages.hasImages
         hasAudio = scan.messages.hasAudio
-        try checkFields()
+        if scan.hasFaultyField { try checkFields() }
     }
 
     /// Throws for the first field, in the alphabet's order, that is not of its type.

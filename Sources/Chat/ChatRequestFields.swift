@@ -83,6 +83,12 @@ extension ChatRequest {
 }
 
 extension ChatRequest.Field {
+    /// Whether `value`, which is not null, is what this field may be.
+    func isFine(_ value: JSONText) -> Bool {
+        do { try check(value) } catch { return false }
+        return true
+    }
+
     /// Throws `invalid_value` if `value`, which is not null, is not what this field may be.
     func check(_ value: JSONText) throws(APIError) {
         switch type {

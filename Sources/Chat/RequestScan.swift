@@ -8,6 +8,8 @@ struct RequestScan {
     private(set) var members: [JSONText.Member] = []
     private(set) var names: [String] = []
     private(set) var hasDuplicates = false
+    /// Whether any member is not of its type; it may be one that does not count.
+    private(set) var hasFaultyField = false
     private(set) var messages = MessageScan()
 
     /// Up to so many names are compared each with each.
@@ -36,7 +38,8 @@ struct RequestScan {
                     continue
                 }
                 let value = (kind: walker.peekKind(), start: walker.offset)
-                let name = Self.name(key, walker)
+                let place = ChatRequest.fieldNames.place(ofKey: key, in: body.span)
+                let name = place.map { ChatRequest.fieldNames.names[$0] } ?? walker.text(key)
                 if name == "messages", value.kind != .null {
                     messages = MessageScan()
                     fault = messages.walk(&walker)
@@ -47,6 +50,9 @@ struct RequestScan {
                 }
                 let text = JSONText(
                     source: body, range: value.start..<walker.offset, kind: value.kind)
+                if let place, !text.isNull, !hasFaultyField, walker.fault == nil {
+                    hasFaultyField = !ChatRequest.fields[place].isFine(text)
+                }
                 note(
                     name,
                     JSONText.Member(
@@ -76,13 +82,5 @@ struct RequestScan {
         }
         names.append(name)
         members.append(member)
-    }
-
-    /// The text of a key. For one that is known no string is made.
-    private static func name(_ key: Range<Int>, _ walker: RequestWalker) -> String {
-        guard let place = ChatRequest.fieldNames.place(ofKey: key, in: walker.source.span) else {
-            return walker.text(key)
-        }
-        return ChatRequest.fieldNames.names[place]
     }
 }

@@ -20,7 +20,7 @@ final class ChatSession {
     // What a token touches stands first, so that it lies together in memory.
     let worker: Worker
     let exchange: Exchange
-    private let wantsStream: Bool
+    let wantsStream: Bool
     let clientProtocol: ClientProtocol
     /// How many of the decoder's events deadlines and metrics have heard of.
     private var notedEvents = 0
@@ -35,8 +35,10 @@ final class ChatSession {
     var candidate: Candidate
     /// Where else it might go.
     let plan: RoutePlan
-    /// What it asked the front desk for.
-    let ticket: Ticket
+    /// Under which the front desk knows it.
+    let ticketID: UInt64
+    /// What its client says of its hurry.
+    let priority: KeyPriority?
     /// How it stands with that.
     var slot = Slot.none
     /// Why the last attempt failed.
@@ -55,11 +57,14 @@ final class ChatSession {
     private var assembler: (any AnswerAssembler)?
     private static let refusalLimit = 64 * 1024
     /// What the client is told if the session fails.
-    var failure: APIError?
+    var failure: APIError? {
+        get { toldFailure?.error }
+        set { toldFailure = newValue.map(ToldFailure.init) }
+    }
+    private var toldFailure: ToldFailure?
 
     private var timer: Timer?
     private var timerFires: Instant?
-    let began: Instant
     private var dispatched: Instant?
 
     init(
@@ -73,17 +78,14 @@ final class ChatSession {
         decoder = form.makeIdleDecoder()
         candidate = plan.candidates[0]
         self.plan = plan
-        ticket = Ticket(
-            id: worker.desk.ids.next(), plan, weight: form.choiceCount,
-            key: incoming.key,
-            priority: try incoming.exchange.priority())
+        ticketID = worker.desk.ids.next()
+        priority = try incoming.exchange.priority()
         self.incoming = incoming
-        began = incoming.began
         incoming.record.model = plan.model
         machine = SessionMachine(wantsStream: wantsStream)
         deadlines = Deadlines(
             candidate.destination.deadlines,
-            wantsStream: wantsStream, now: began.nanoseconds)
+            wantsStream: wantsStream, now: incoming.began.nanoseconds)
         assembler = form.makeAssembler(limitBytes: worker.configuration.limits.completion)
         timer = Timer(on: worker.loop) { [unowned self] in lookAtClocks() }
     }
@@ -95,9 +97,6 @@ final class ChatSession {
         // Afterwards, for who is granted a slot at once waits for something else already.
         if !machine.hasEnded { armTimer() }
     }
-
-    /// What is known of the request so far.
-    var record: RequestRecord { incoming.record }
 
     /// Events of the answer so far, which stand for its tokens.
     var tokensSoFar: Int { decoder.dataEvents }
@@ -163,18 +162,8 @@ final class ChatSession {
         decoder = form.makeDecoder(
             candidate.destination.dialect, streamOptions(),
             limits: (limits.event, limits.completion))
-        let source = candidate.upstream.source ?? exchange.body
-        let body = candidate.upstream.body.map { part -> CallRequest.Piece in
-            switch part {
-            case .bytes(let bytes): .bytes(bytes)
-            case .client(let range): .part(source, range)
-            }
-        }
-        let head = destination.backend.head.bytes(
-            "POST", candidate.upstream.path, bodyLength: candidate.upstream.contentLength,
-            accept: form.accept(candidate.destination.dialect), identity: incoming.identity)
         call = Call(
-            CallRequest(head: head, body: body),
+            callRequest(to: destination),
             to: destination.call, connectLimit: destination.connectLimit,
             through: worker.pool, headLimit: limits.upstreamHead)
         dispatched = worker.loop.now
@@ -182,29 +171,6 @@ final class ChatSession {
         deadlines.settings = destination.deadlines
         enter(.connecting)
         call?.start(self)
-    }
-
-    /// Where the candidate goes, as it is known now: addresses may have changed while it waited.
-    private var currentDestination: Destination {
-        let known = candidate.destination
-        guard known.fleet !== worker.fleet else { return known }
-        return Destination(known.route, worker.fleet, worker.configuration) ?? known
-    }
-
-    private func streamOptions() -> StreamOptions {
-        let destination = candidate.destination
-        var options = StreamOptions(
-            id: form.idPrefix + incoming.identity.id, created: worker.wallSeconds, model: plan.model
-        )
-        options.clientID = exchange.clientID
-        // A completion always says its usage.
-        options.includeUsage = form.includesUsage || !wantsStream
-        options.choiceCount = form.choiceCount
-        options.reasoning = worker.reasoningField
-        options.thinkTags = destination.thinkTags
-        options.isLlamaServer = destination.backend.kind == .llamaServer
-        options.tokenLimit = candidate.upstream.tokenLimit
-        return options
     }
 
     private func letUpstreamGo(_ how: (Call) -> Void) {
@@ -418,7 +384,7 @@ extension ChatSession: CallObserver {
     func call(_ call: Call, received head: ResponseHead) {
         if head.status != 200 { refusal = (head, []) }
         // What a 503 means for the backend is told by its body.
-        if head.status < 500 { worker.tell(.answered(ticket.id), about: ticket.id) }
+        if head.status < 500 { worker.tell(.answered(ticketID), about: ticketID) }
     }
 
     func call(_ call: Call, received body: Span<UInt8>) {

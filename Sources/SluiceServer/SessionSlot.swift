@@ -22,7 +22,9 @@ extension ChatSession {
 
     func askForSlot() {
         slot = .waiting
-        worker.tell(.request(ticket), about: ticket.id)
+        let ticket = Ticket(
+            id: ticketID, plan, weight: form.choiceCount, key: incoming.key, priority: priority)
+        worker.tell(.request(ticket), about: ticketID)
     }
 
     /// After an attempt that failed before the client had anything of it.
@@ -31,7 +33,7 @@ extension ChatSession {
         guard slot == .taken, let attemptFailure else { return happened(.refused(ending)) }
         slot = .waiting
         if attemptFailure == .loading { waitForLoading() }
-        worker.tell(.failed(FailedAttempt(id: ticket.id, attemptFailure)), about: ticket.id)
+        worker.tell(.failed(FailedAttempt(id: ticketID, attemptFailure)), about: ticketID)
     }
 
     /// Gives the slot back, as soon as the upstream is done with: how long the client takes for the
@@ -39,8 +41,8 @@ extension ChatSession {
     func giveSlotBack(_ fact: HealthFact?, isCancelled: Bool = false) {
         guard slot == .taken else { return }
         slot = .none
-        let release = Release(id: ticket.id, fact: fact, isCancelled: isCancelled)
-        worker.tell(.release(release), about: ticket.id)
+        let release = Release(id: ticketID, fact: fact, isCancelled: isCancelled)
+        worker.tell(.release(release), about: ticketID)
     }
 
     /// The session ends: the desk forgets it, wherever it stands.
@@ -48,13 +50,13 @@ extension ChatSession {
         giveSlotBack(nil, isCancelled: true)
         guard slot == .waiting else { return }
         slot = .none
-        worker.tell(.cancel(ticket.id), about: ticket.id)
+        worker.tell(.cancel(ticketID), about: ticketID)
     }
 
     /// The backends have changed.
     func reroute() {
         guard slot == .waiting, plan.refresh() else { return }
-        worker.tell(.reroute(ticket.id, plan.places), about: ticket.id)
+        worker.tell(.reroute(ticketID, plan.places), about: ticketID)
     }
 
     // MARK: - Hearing
@@ -125,7 +127,7 @@ extension ChatSession {
         guard clientProtocol.hasComments else { return exchange.keepAlive() }
         guard slot == .waiting else { return sendComment(": keep-alive\n\n") }
         owesComment = true
-        worker.tell(.position(ticket.id), about: ticket.id)
+        worker.tell(.position(ticketID), about: ticketID)
     }
 
     private func sendComment(_ text: StaticString) {

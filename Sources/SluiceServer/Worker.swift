@@ -185,12 +185,12 @@ final class Worker {
     }
 
     func begin(_ session: ChatSession) {
-        sessions[session.ticket.id] = session
+        sessions[session.ticketID] = session
         session.begin()
     }
 
     func ended(_ session: ChatSession) {
-        sessions[session.ticket.id] = nil
+        sessions[session.ticketID] = nil
         finished(session.record)
         // The session may be in the middle of a callback of its own.
         loop.afterThisTurn { _ = session }
