@@ -21,7 +21,7 @@ struct RecentRequests: Sendable {
 
     var count: Int { requests.count }
 
-    mutating func append(_ request: RecentRequest) {
+    mutating func append(_ request: consuming RecentRequest) {
         last += 1
         guard requests.count == limit else { return requests.append(request) }
         requests[oldest] = request
