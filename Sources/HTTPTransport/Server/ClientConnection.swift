@@ -7,10 +7,10 @@ internal import Glibc
 
 /// One connection from a client.
 ///
-/// The socket is ours alone. evhttp has a bufferevent without a descriptor: we put one canonical
-/// request head into its input, and take what it writes out of its output. So nothing that evhttp
-/// would misread ever reaches it, a client that leaves is seen at once, and a streamed answer goes
-/// straight to the socket.
+/// The socket is ours alone. evhttp has a bufferevent without a descriptor: we put one checked
+/// request line at a time into its input, and take what is written out of its output. So nothing
+/// that evhttp would misread ever reaches it, a client that leaves is seen at once, and a streamed
+/// answer goes straight to the socket.
 @safe final class ClientConnection {
     /// What the connection is doing.
     enum Phase {
@@ -51,9 +51,6 @@ internal import Glibc
     /// Set while bytes are being parsed, so that an answer given at once does not start a second
     /// parse.
     private var isParsing = false
-    /// Set by evhttp's callback: the request it parsed.
-    var request: UnsafeMutablePointer<evhttp_request>?
-
     var hasRequestBegun = false
     var deadline: Instant?
     var requestDeadline: Instant?
@@ -227,7 +224,7 @@ internal import Glibc
         parse(Span())
     }
 
-    /// A whole request is there: evhttp parses its canonical head, and the handler gets it.
+    /// A whole request is there: evhttp parses its line, and the handler gets it.
     private func dispatch() {
         guard let head else { return drop() }
         self.head = nil
@@ -236,10 +233,10 @@ internal import Glibc
         deadline = nil
         requestDeadline = nil
         hasRequestBegun = false
-        unsafe request = nil
-        server.parse(for: self) {
-            unsafe head.canonical.withUnsafeBytes {
-                _ = unsafe evbuffer_add(bufferevent_get_input(stream), $0.baseAddress, $0.count)
+        let request = unsafe server.parse {
+            unsafe head.text.withUnsafeBytes {
+                _ = unsafe evbuffer_add(
+                    bufferevent_get_input(stream), $0.baseAddress, head.lineBytes)
             }
             // With no descriptor behind it, nobody else tells evhttp that there is input.
             unsafe bufferevent_trigger(stream, Int16(EV_READ), 0)
