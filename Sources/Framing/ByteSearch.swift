@@ -1,4 +1,4 @@
-// Finding the ends of lines quickly, and copying spans into arrays: what the parsers share.
+// Finding line ends quickly, and copying spans into arrays: what the decoders share.
 
 extension UInt8 {
     static let lineFeed: UInt8 = 0x0A
@@ -40,35 +40,6 @@ func firstIndex(of one: UInt8, or other: UInt8, in bytes: Span<UInt8>, from star
         i &+= 1
     }
     return nil
-}
-
-extension Span<UInt8> {
-    /// The first place from `start` on of a byte that no field line may hold; `end` if there is none
-    /// before it. Looks at eight bytes at a time.
-    @inline(__always)
-    func endOfFieldContent(from start: Int, to end: Int) -> Int {
-        let (ones, high): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
-        var i = start
-        while i &+ 8 <= end {
-            // Safe: the loop's condition keeps all eight bytes inside the span.
-            let word = unsafe UInt64(
-                littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self))
-            // As in Mycroft's test: what is below 0x20, and what is 0x7F.
-            let deletes = word ^ (ones &* 0x7F)
-            let found =
-                (((word &- ones &* 0x20) & ~word) | ((deletes &- ones) & ~deletes)) & high
-            if found != 0 {
-                // The lowest is sure, but may be a tab, which is content.
-                i &+= found.trailingZeroBitCount >> 3
-                if !self[i].isHTTPFieldContent { return i }
-                i &+= 1
-            } else {
-                i &+= 8
-            }
-        }
-        while i < end, self[i].isHTTPFieldContent { i &+= 1 }
-        return i
-    }
 }
 
 /// Whether any lane is set. The library's `any` is a call for each block, and dearer than the rest.

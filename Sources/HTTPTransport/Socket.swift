@@ -91,6 +91,33 @@ struct Socket: ~Copyable {
         }
     }
 
+    /// Writes two pieces that follow each other, as `send` does. Not for TLS.
+    borrowing func send(_ first: [UInt8], _ second: UnsafeRawBufferPointer) -> Transfer {
+        unsafe first.withUnsafeBytes { first in
+            // Written from only, whatever the type says.
+            let pieces = unsafe (
+                iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: first.baseAddress),
+                    iov_len: first.count),
+                iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: second.baseAddress),
+                    iov_len: second.count)
+            )
+            return unsafe withUnsafeBytes(of: pieces) { pieces in
+                let vectors = unsafe pieces.assumingMemoryBound(to: iovec.self)
+                while true {
+                    let count = unsafe writev(descriptor, vectors.baseAddress, 2)
+                    if count >= 0 { return .bytes(count) }
+                    switch errno {
+                    case EINTR: continue
+                    case EAGAIN: return .wouldBlock
+                    case let number: return .failed(number)
+                    }
+                }
+            }
+        }
+    }
+
     /// The error waiting on the socket, 0 if there is none. Asking clears it.
     borrowing func pendingError() -> Int32 {
         var number: Int32 = 0

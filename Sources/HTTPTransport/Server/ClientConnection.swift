@@ -29,13 +29,13 @@ internal import Glibc
     // What a token touches stands first, so that it lies together in memory.
     let server: HTTPServer
     var socket: Socket?
-    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
+    /// Whether there may be bytes to send: a head, or something in the output. Asking the output itself costs more than a token
     /// has to give.
-    private var mayHaveOutput = true
+    var mayHaveOutput = true
     /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
-    private var isSecure = false
+    private(set) var isSecure = false
     /// evhttp's bufferevent; freed by evhttp with its connection.
-    private let stream: OpaquePointer
+    let stream: OpaquePointer
     private var connection: OpaquePointer?
     private(set) var watch: Watch?
     var deadlineTimer: Timer?
@@ -57,7 +57,9 @@ internal import Glibc
     var stallDeadline: Instant?
     /// Whether TLS has still to agree with the client.
     var isShakingHands = false
-    private var isBlocked = false
+    var isBlocked = false
+    /// The head of an answer, until the first bytes behind it leave.
+    var waitingHead: [UInt8] = []
     /// What the kernel held for the client when it was looked at last.
     var heldAtStall = Int.max
     /// When the client took something last, as far as is known.
@@ -277,118 +279,10 @@ internal import Glibc
         watch?.callAgain(.read)
     }
 
-    // MARK: - Writing
-
-    /// Sends what evhttp and the exchange have put into the output, as far as the socket takes it.
-    func flush() {
-        guard let output = unsafe bufferevent_get_output(stream) else { return }
-        while unsafe evbuffer_get_length(output) > 0 {
-            switch unsafe send(output) {
-            case .bytes: break
-            case .wouldBlock, .wantsRead: return waitForRoom()
-            case .ended, .failed: return clientLeft()
-            }
-            stallDeadline = nil
-        }
-        stallDeadline = nil
-        mayHaveOutput = false
-        drained()
-    }
-
-    /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
-    private func send(_ output: OpaquePointer) -> Socket.Transfer {
-        guard let descriptor = socket?.descriptor else { return .ended }
-        if !isSecure {
-            while true {
-                let count = unsafe evbuffer_write(output, descriptor)
-                if count >= 0 { return .bytes(Int(count)) }
-                if errno != EINTR { return errno == EAGAIN ? .wouldBlock : .failed(errno) }
-            }
-        }
-        // A write that would block is repeated with at least as many bytes, and they must follow
-        // each other in memory: a TLS record holds 16 KiB.
-        let length = unsafe min(evbuffer_get_length(output), 16 * 1024)
-        guard let start = unsafe evbuffer_pullup(output, length) else { return .failed(ENOMEM) }
-        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: length)
-        let sent = unsafe socket?.send(bytes) ?? .ended
-        if case .bytes(let count) = sent { unsafe evbuffer_drain(output, count) }
-        return sent
-    }
-
-    /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
-    @inline(__always)
-    func write(_ bytes: UnsafeRawBufferPointer) {
-        if unsafe bytes.isEmpty { return }
-        if mayHaveOutput, unsentBytes > 0 {
-            unsafe append(bytes)
-            return flush()
-        }
-        switch unsafe socket?.send(bytes) {
-        case .bytes(let count):
-            if count == bytes.count { return }
-            unsafe append(UnsafeRawBufferPointer(rebasing: bytes[count...]))
-            // The socket took a part, so it is full: it will tell when there is room.
-            flush()
-        case .wouldBlock, .wantsRead:
-            unsafe append(bytes)
-            waitForRoom()
-        case .ended, .failed, nil: clientLeft()
-        }
-    }
-
-    func append(_ bytes: UnsafeRawBufferPointer) {
-        mayHaveOutput = true
-        unsafe evbuffer_add(bufferevent_get_output(stream), bytes.baseAddress, bytes.count)
-    }
-
-    private func writeNow(_ text: StaticString) {
-        unsafe write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    /// Whether this answer is the connection's last whatever the client wants.
-    var isDraining: Bool { server.isDraining }
-
-    /// Bytes that the client has not taken yet.
-    var unsentBytes: Int {
-        guard let output = unsafe bufferevent_get_output(stream) else { return 0 }
-        return unsafe evbuffer_get_length(output)
-    }
-
-    private func waitForRoom() {
-        if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
-            heldAtStall = socket?.unacknowledgedBytes ?? 0
-            stallBegan = server.loop.now
-            stallDeadline = stallBegan + stall
-            armDeadlineTimer()
-        }
-        guard case .replying(let exchange) = phase else { return }
-        let unsent = unsentBytes
-        if !isBlocked, unsent > server.options.blockedAbove {
-            isBlocked = true
-            exchange.observer?.clientBlocked()
-        } else if isBlocked, unsent <= server.options.drainedBelow {
-            isBlocked = false
-            exchange.observer?.clientDrained()
-        }
-        exchange.webSocket?.outputMoved()
-    }
-
-    private func drained() {
-        switch phase {
-        case .replying(let exchange):
-            if isBlocked {
-                isBlocked = false
-                exchange.observer?.clientDrained()
-            }
-            if exchange.isComplete { finish(exchange) }
-            exchange.webSocket?.outputMoved()
-        case .lingering: socket?.endSending()
-        case .reading, .closed: return
-        }
-    }
+    // MARK: - Endings
 
     /// The last byte of the answer is in the kernel's hands.
-    private func finish(_ exchange: HTTPExchange) {
+    func finish(_ exchange: HTTPExchange) {
         server.bodyBytes -= exchange.bodyBytes
         exchange.handBack()
         phase = .reading
@@ -401,8 +295,6 @@ internal import Glibc
         if !isParsing, isSecure || !unread.isEmpty { watch?.callAgain(.read) }
     }
 
-    // MARK: - Endings
-
     func refuse(_ cause: HTTPServer.Refusal.Cause) {
         let reply = server.refusalReply(
             .init(cause: cause, origin: parser.origin, clientAddress: clientAddress))
@@ -411,7 +303,8 @@ internal import Glibc
         head.add(contentLength: reply.body.count)
         head.add("Connection", "close")
         put(&head)
-        put(reply.body)
+        unsafe reply.body.withUnsafeBytes { unsafe write($0) }
+        if case .closed = phase { return }
         flush()
         if case .closed = phase { return }
         linger()

@@ -81,7 +81,11 @@ internal import HTTPTypes
         // RFC 9110, section 8.6: none with 204.
         if reply.status != 204 { head.add(contentLength: reply.body.count) }
         connection.put(&head)
-        if method != .head { connection.put(reply.body) }
+        if method != .head {
+            unsafe reply.body.withUnsafeBytes { unsafe connection.write($0) }
+            // Writing may find that the client has left.
+            guard isComplete else { return }
+        }
         connection.flush()
     }
 
