@@ -29,8 +29,8 @@ internal import Glibc
     // What a token touches stands first, so that it lies together in memory.
     let server: HTTPServer
     var socket: Socket?
-    /// Whether there may be bytes to send: a head, or something in the output. Asking the output itself costs more than a token
-    /// has to give.
+    /// Whether there may be bytes to send: a head, or something in the output. Asking the output
+    /// itself costs more than a token has to give.
     var mayHaveOutput = true
     /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
     private(set) var isSecure = false
