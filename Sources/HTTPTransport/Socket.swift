@@ -40,12 +40,20 @@ struct Socket: ~Copyable {
     }
 
     /// Small writes leave at once: nothing waits for company.
-    borrowing func sendWithoutDelay() {
+    borrowing func sendWithoutDelay() { Self.sendWithoutDelay(descriptor) }
+
+    static func sendWithoutDelay(_ descriptor: Int32) {
         // Unix sockets have no such option, and need none: so the result does not matter.
-        setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, on: descriptor)
     }
 
     borrowing func setOption(_ level: Int32, _ name: Int32, _ value: Int32) {
+        Self.set(level, name, value, on: descriptor)
+    }
+
+    private static func set(
+        _ level: Int32, _ name: Int32, _ value: Int32, on descriptor: Int32
+    ) {
         var value = value
         _ = unsafe setsockopt(
             descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))

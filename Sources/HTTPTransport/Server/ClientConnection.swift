@@ -31,7 +31,7 @@ internal import Glibc
     var socket: Socket?
     /// Whether there may be bytes to send: a head, or something in the output. Asking the output
     /// itself costs more than a token has to give.
-    var mayHaveOutput = true
+    var mayHaveOutput = false
     /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
     private(set) var isSecure = false
     /// evhttp's bufferevent; freed by evhttp with its connection.
@@ -85,7 +85,6 @@ internal import Glibc
         guard descriptor >= 0 else { return drop() }
         unsafe bufferevent_setfd(stream, -1)
         socket = Socket(owning: descriptor)
-        socket?.sendWithoutDelay()
         if let tls = server.tls, socket?.localAddress().isUnix == false {
             guard let session = tls.accept(descriptor) else { return drop() }
             socket?.tls = session
@@ -105,7 +104,7 @@ internal import Glibc
     // MARK: - Reading
 
     private func ready(_ seen: Readiness) {
-        if seen.contains(.write) { flush() }
+        if seen.contains(.write), mayHaveOutput { flush() }
         guard isSecure || seen.contains(.read) || seen.contains(.closed) else { return }
         switch phase {
         case .reading: readRequests(seen)
@@ -130,7 +129,8 @@ internal import Glibc
             case .reading: break
             // The client may have left right behind its request.
             case .replying(let exchange): return readWhileReplying(exchange, seen)
-            case .lingering, .closed: return
+            case .lingering: return discard()
+            case .closed: return
             }
             let wanted = bytesToReadInPlace
             switch wanted > 0 ? receiveBody(wanted) : unsafe receive(into: server.loop.scratch) {
@@ -290,10 +290,12 @@ internal import Glibc
         guard case .reading = phase else { return }
         guard exchange.keepsConnection, !server.isDraining else { return linger() }
         setDeadline(server.options.deadlines.idle)
-        // Bytes may wait here, or in the kernel, whose edges have been told already: but while
-        // there is room here, whatever an edge told of was read to the end.
-        if !isParsing, isSecure || !unread.isEmpty { watch?.callAgain(.read) }
+        if !isParsing, mayHoldUnread { watch?.callAgain(.read) }
     }
+
+    /// Whether bytes may wait of which no edge will tell: here, in TLS, or in the kernel, whose edge
+    /// came when there was no room here. Otherwise whatever an edge told of was read to the end.
+    private var mayHoldUnread: Bool { isSecure || !unread.isEmpty }
 
     func refuse(_ cause: HTTPServer.Refusal.Cause) {
         let reply = server.refusalReply(
@@ -329,8 +331,7 @@ internal import Glibc
         phase = .lingering
         if unsentBytes == 0 { socket?.endSending() }
         setDeadline(Self.lingeringTime)
-        // Not now: this may be inside a read of an upstream, whose bytes are in the loop's buffer.
-        watch?.callAgain(.read)
+        if mayHoldUnread { watch?.callAgain(.read) }
     }
 
     /// The client has closed, half-closed or reset. In the middle of an answer that means: it does
