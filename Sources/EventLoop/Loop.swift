@@ -18,6 +18,7 @@ internal import Glibc
     /// stay in the cache.
     package static let scratchBytes = 64 * 1024
 
+    let timers: TimerQueue
     private var lastThings: [() -> Void] = []
     private var lastThingsTimer: Timer?
 
@@ -32,11 +33,13 @@ internal import Glibc
         }
         unsafe event_config_free(configuration)
         unsafe base = made
+        timers = unsafe TimerQueue(base: made)
         unsafe scratch = .allocate(byteCount: Self.scratchBytes, alignment: 64)
     }
 
     deinit {
         lastThingsTimer = nil
+        timers.close()
         unsafe event_base_free(base)
         unsafe scratch.deallocate()
     }
@@ -69,7 +72,7 @@ internal import Glibc
         if lastThingsTimer == nil {
             // The loop owns the timer and the timer must not own the loop, or neither would ever
             // go.
-            lastThingsTimer = Timer(unownedOn: self) { [unowned self] in doLastThings() }
+            lastThingsTimer = Timer(queue: timers) { [unowned self] in doLastThings() }
         }
         lastThingsTimer?.fireThisTurn()
     }

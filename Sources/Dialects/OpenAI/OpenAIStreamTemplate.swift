@@ -21,6 +21,9 @@ struct EventTemplate: Sendable {
     /// If the text is arguments: of which call, of which choice.
     private(set) var call: (index: Int, choice: Int)?
 
+    /// What each event is compared with.
+    var learned: [[UInt8]] { [upstreamHead, upstreamTail] }
+
     /// What was learned no longer holds: the state of a choice has changed.
     mutating func forget() { isLearned = false }
 

@@ -1,5 +1,6 @@
 // One request and its answer, whatever brought it here.
 
+public import EventLoop
 public import HTTPTypes
 
 /// What whoever answers a request wants to hear of the client. All calls come on the loop's thread,
@@ -77,6 +78,9 @@ open class Exchange {
 
     /// Sends the last part of a streamed answer, possibly empty, and ends it.
     open func finishStream(_ buffer: inout [UInt8]) {}
+
+    /// Adds what `write` touches.
+    open func addFootprint(to footprint: inout Footprint) {}
 
     /// Fills a silence, where the stream itself knows no comments.
     open func keepAlive() {}

@@ -127,6 +127,11 @@ internal import HTTPTypes
         send(&buffer, last: false)
     }
 
+    override func addFootprint(to footprint: inout Footprint) {
+        footprint.add(self, bytes: 96)
+        footprint.add(connection, bytes: 64)
+    }
+
     override func finishStream(_ buffer: inout [UInt8]) {
         guard case .streaming = state else { return }
         send(&buffer, last: true)
