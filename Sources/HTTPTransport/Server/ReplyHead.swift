@@ -27,13 +27,12 @@ struct ReplyHead {
     /// a tab, is left out (RFC 9110, section 5.5): it could be read as another field.
     mutating func add(_ name: String, _ value: String) {
         let start = bytes.count
-        append(name)
-        append(": ")
-        append(value)
-        guard bytes.span.endOfFieldContent(from: start, to: bytes.count) == bytes.count else {
-            return bytes.removeLast(bytes.count - start)
+        append(joining: name, value)
+        // Without its end.
+        let end = bytes.count - 2
+        if bytes.span.endOfFieldContent(from: start, to: end) < end {
+            bytes.removeLast(bytes.count - start)
         }
-        append("\r\n")
     }
 
     /// Adds the length of the body that follows.
@@ -58,15 +57,29 @@ struct ReplyHead {
             contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    private mutating func append(_ text: String) {
-        // Strings made in Swift always lie in one piece.
-        let isAppended: Void? = unsafe text.utf8.withContiguousStorageIfAvailable {
-            unsafe bytes.append(contentsOf: $0)
+    /// Appends a field's line by one growth of the array, which is most of what an append costs.
+    private mutating func append(joining name: String, _ value: String) {
+        let count = name.utf8.count + value.utf8.count + 4
+        bytes.append(addingCapacity: count) { output in
+            output.append(text: name)
+            output.append(text: ": ")
+            output.append(text: value)
+            output.append(text: "\r\n")
         }
-        if isAppended == nil { bytes.append(contentsOf: text.utf8) }
     }
 
-    private mutating func append(number: Int) { append(String(number)) }
+    private mutating func append(number: Int) { bytes.append(contentsOf: String(number).utf8) }
+}
+
+extension OutputSpan<UInt8> {
+    /// Appends text, for which there must be room.
+    fileprivate mutating func append(text: String) {
+        unsafe withUnsafeMutableBufferPointer { buffer, initializedCount in
+            let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[initializedCount...])
+            // It says how many it has written.
+            initializedCount += unsafe room.initialize(fromContentsOf: text.utf8)
+        }
+    }
 }
 
 /// The date as HTTP writes it (RFC 9110, section 5.6.7), formatted once a second.
