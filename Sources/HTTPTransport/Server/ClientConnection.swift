@@ -84,6 +84,9 @@ internal import Glibc
         let descriptor = unsafe bufferevent_getfd(stream)
         guard descriptor >= 0 else { return drop() }
         unsafe bufferevent_setfd(stream, -1)
+        unsafe bufferevent_setwatermark(stream, Int16(EV_READ), 0, 0)
+        let input = unsafe bufferevent_get_input(stream)
+        unsafe evbuffer_drain(input, evbuffer_get_length(input))
         socket = Socket(owning: descriptor)
         if let tls = server.tls, socket?.localAddress().isUnix == false {
             guard let session = tls.accept(descriptor) else { return drop() }
@@ -284,11 +287,12 @@ internal import Glibc
     /// The last byte of the answer is in the kernel's hands.
     func finish(_ exchange: HTTPExchange) {
         server.bodyBytes -= exchange.bodyBytes
-        exchange.handBack()
+        let isLast = !exchange.keepsConnection || server.isDraining
+        exchange.handBack(forNext: !isLast)
         phase = .reading
         exchange.observer?.replyDelivered()
         guard case .reading = phase else { return }
-        guard exchange.keepsConnection, !server.isDraining else { return linger() }
+        guard !isLast, !server.isDraining else { return linger() }
         setDeadline(server.options.deadlines.idle)
         if !isParsing, mayHoldUnread { watch?.callAgain(.read) }
     }

@@ -179,12 +179,13 @@ internal import HTTPTypes
 
     // MARK: - Parts
 
-    /// Gives the request back to evhttp, which then waits for the next one.
-    func handBack() {
+    /// Gives the request back to evhttp, which then waits for the next one. Where there is none it
+    /// goes with the connection.
+    func handBack(forNext: Bool) {
         guard case .complete = state else { return }
         state = .over
         // Nothing of the answer went through evhttp, so to it this one had no head and no body.
-        unsafe evhttp_send_reply_end(request)
+        if forNext { unsafe evhttp_send_reply_end(request) }
     }
 
     /// The connection is gone, and with it evhttp's request.

@@ -211,6 +211,12 @@ internal import Glibc
             // Else evhttp's accept registers the descriptor for writing and takes that back, which
             // is two more system calls for a descriptor it is about to lose.
             unsafe bufferevent_disable(stream, Int16(EV_WRITE))
+            // The same for reading, which it enables itself: libevent holds that back while the
+            // input is at its mark. `adopt` takes the byte away again.
+            let input = unsafe bufferevent_get_input(stream)
+            unsafe evbuffer_unfreeze(input, 0)
+            unsafe evbuffer_add(input, "-", 1)
+            unsafe bufferevent_setwatermark(stream, Int16(EV_READ), 0, 1)
             unsafe server.newcomers.append(ClientConnection(stream: stream, server: server))
             server.adoption?.fireThisTurn()
             return unsafe stream
