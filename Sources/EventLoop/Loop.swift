@@ -28,6 +28,9 @@ internal import Glibc
         _ = Self.ignoreBrokenPipes
         guard let configuration = unsafe event_config_new() else { preconditionFailure("memory") }
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
+        // libevent has no timers to look at the clock for: they are in `timers`.
+        unsafe event_config_set_flag(
+            configuration, Int32(EVENT_BASE_FLAG_NO_CACHE_TIME.rawValue))
         guard let made = unsafe event_base_new_with_config(configuration) else {
             preconditionFailure("libevent offers no event base on this system")
         }

@@ -446,7 +446,7 @@ extension ChatSession: CallObserver {
         deadlines.eventArrived(now: now.nanoseconds)
         worker.meter.metrics.eventsArrived(events - notedEvents, &pace, now: now.nanoseconds)
         let isFirst = notedEvents == 0
-        if notedEvents < Self.settledAfter, events >= Self.settledAfter { layOutFootprint() }
+        if notedEvents < Self.settledAfter { layOutFootprint() }
         notedEvents = events
         if isFirst { noteFirstEvent() }
     }
