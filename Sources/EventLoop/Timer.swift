@@ -39,13 +39,23 @@ internal import CLibevent
         if let event = unsafe event { unsafe event_free(event) }
     }
 
-    /// Starts the timer, or starts it anew if it was running.
-    public func arm(after delay: Duration) { arm(at: Instant.now + max(.zero, delay)) }
-
-    /// Starts the timer, or starts it anew if it was running, for a moment that may have passed.
-    public func arm(at moment: Instant) {
+    /// Starts the timer, or starts it anew if it was running. One of a second or more may be late by
+    /// up to 1/128 of its delay, and a quarter of a second at most.
+    public func arm(after delay: Duration) {
         cancel()
-        queue.add(self, due: moment)
+        queue.add(self, due: Self.due(after: delay, from: .now))
+    }
+
+    /// Thousands of streams have a clock of some seconds each. Rounded up to a grid, many are due
+    /// together, and the loop wakes once for all of them.
+    static func due(after delay: Duration, from now: Instant) -> Instant {
+        let nanoseconds = max(0, delay.wholeNanoseconds)
+        let due = now.nanoseconds &+ nanoseconds
+        guard nanoseconds >= 1_000_000_000 else { return Instant(nanoseconds: due) }
+        // The grid is a power of two, 2^28 ns at most.
+        let bits = 63 - min(nanoseconds / 128, 1 << 28).leadingZeroBitCount
+        let slack = Int64(1) << Int64(bits) - 1
+        return Instant(nanoseconds: (due &+ slack) & ~slack)
     }
 
     /// Fires after the callbacks that are already due, before the loop waits again.

@@ -23,6 +23,8 @@ internal import Glibc
     private var heap: [Entry] = []
     /// What the timerfd is set to.
     private var wakesAt = Instant(nanoseconds: .max)
+    /// While timers fire, the timerfd is set once at the end.
+    private var isFiring = false
 
     init(base: OpaquePointer) {
         unsafe self.base = base
@@ -98,7 +100,7 @@ internal import Glibc
     // MARK: - The clock
 
     private func wake(at due: Instant) {
-        guard due < wakesAt else { return }
+        guard due < wakesAt, !isFiring else { return }
         wakesAt = due
         var time = itimerspec()
         // Zero would mean never.
@@ -118,11 +120,13 @@ internal import Glibc
         // A timer armed by another one that fires here is later than this, and waits for the next
         // turn.
         let now = Instant.now
+        isFiring = true
         while let first = heap.first, first.due <= now {
             let timer = unsafe first.timer
             remove(timer)
             timer.fired()
         }
+        isFiring = false
         if let first = heap.first { wake(at: first.due) }
     }
 }

@@ -335,7 +335,7 @@ final class ChatSession {
         let moment = Instant(nanoseconds: next)
         if timer.isArmed, let timerFires, timerFires <= moment { return }
         timerFires = moment
-        timer.arm(at: moment)
+        timer.arm(after: moment - worker.loop.now)
     }
 
     private func lookAtClocks() {
@@ -422,7 +422,7 @@ extension ChatSession: CallObserver {
         deadlines.eventArrived(now: now.nanoseconds)
         worker.meter.metrics.eventsArrived(events - notedEvents, &pace, now: now.nanoseconds)
         let isFirst = notedEvents == 0
-        if notedEvents < Self.settledAfter, events >= Self.settledAfter { layOutFootprint() }
+        if notedEvents < Self.settledAfter { layOutFootprint() }
         notedEvents = events
         if isFirst { noteFirstEvent() }
     }

@@ -4,8 +4,9 @@ internal import EventLoop
 internal import HTTPTransport
 
 extension ChatSession {
-    /// From so many events on the decoder's memory is where it will stay.
-    static let settledAfter = 8
+    /// After so many events the decoder's memory is where it will stay: one for the role, one to learn
+    /// from, and one like it.
+    static let settledAfter = 3
 
     /// What of a session stands before `form`, in bytes: all that a token needs of it.
     private static let hotBytes = 840

@@ -1,8 +1,9 @@
 // Timers: when they fire, and when they never do.
 
-import EventLoop
 import TestSupport
 import Testing
+
+@testable import EventLoop
 
 @Suite struct Timers {
     /// A loop that waits sleeps long enough by itself; a busy one looks at its clock all the time.
@@ -117,6 +118,24 @@ import Testing
             #expect(first.lowerBound <= second.upperBound)
         }
         #expect(timers.values.allSatisfy { !$0.isArmed })
+    }
+
+    /// A second and more leaves room to wake once for many.
+    @Test func ofASecondAndMoreMeetOnAGrid() {
+        var numbers = SplitMix(seed: 5)
+        for _ in 0..<2000 {
+            let now = Instant(nanoseconds: .random(in: 0..<1 << 50, using: &numbers))
+            let magnitude = Int64(1) << Int64.random(in: 0..<45, using: &numbers)
+            let delay = Duration.nanoseconds(magnitude + .random(in: 0..<1000, using: &numbers))
+            let late = Timer.due(after: delay, from: now) - (now + delay)
+            #expect(late >= .zero)
+            #expect(late < .milliseconds(269))
+            #expect(delay < .seconds(1) ? late == .zero : late <= delay / 128)
+        }
+        let times = (0..<1000).map { Instant(nanoseconds: (1 << 40) + $0 * 1_000_000) }
+        let meetings = Set(times.map { Timer.due(after: .seconds(10), from: $0) })
+        #expect(meetings.count < 20)
+        #expect(Timer.due(after: .zero - .seconds(2), from: times[0]) == times[0])
     }
 
     @Test func thatAreCancelledDoNotFire() {

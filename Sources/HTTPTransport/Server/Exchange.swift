@@ -42,9 +42,9 @@ open class Exchange {
         self.body = body
     }
 
-    /// The value of a request field, whatever the case of its name; the first one, if there are
-    /// several. A stream's request has none any more once the stream has begun.
-    open func header(_ name: String) -> String? { nil }
+    /// The value of a request field, named in lower case; the first one, if there are several. A
+    /// stream's request has none any more once the stream has begun.
+    open func header(_ name: StaticString) -> String? { nil }
 
     /// The client's address without its port.
     open var clientAddress: String { "-" }
