@@ -9,24 +9,23 @@ public import JSON
 /// duplicate keys the last one counts.
 public final class ChatRequest: CheckedRequest {
     /// The whole body.
-    public let json: JSONText
+    public var json: JSONText { scan.json }
     /// The top-level members in the client's order, duplicates included.
-    public let members: [JSONText.Member]
+    public var members: [JSONText.Member] { scan.members }
     /// The names of `members`, escapes undone.
-    public let names: [String]
+    public var names: [String] { scan.names }
     /// Where each message stands in the body; never empty.
-    public let messageRanges: [Range<Int>]
+    public var messageRanges: [Range<Int>] { scan.messages.messages }
     /// Where a message's role is `"developer"`: the value with its quotes.
-    public let developerRoles: [Range<Int>]
+    public var developerRoles: [Range<Int>] { scan.messages.developerRoles }
     /// What llama-server could not read in the messages, and what says the same there.
-    public let repairs: [MessageRepair]
+    public var repairs: [MessageRepair] { scan.messages.repairs }
     /// Whether any message has an image part.
-    public let hasImages: Bool
+    public var hasImages: Bool { scan.messages.hasImages }
     /// Whether any message has a sound part.
-    public let hasAudio: Bool
+    public var hasAudio: Bool { scan.messages.hasAudio }
 
-    /// Whether a name stands there twice; for most requests no.
-    private let hasDuplicates: Bool
+    private let scan: RequestScan
     /// By name, if there are so many members that looking through them would take long.
     private let lastIndex: [String: Int]?
 
@@ -41,20 +40,12 @@ public final class ChatRequest: CheckedRequest {
     ///
     /// - Throws: `invalid_json`, `missing_field` or `invalid_value`, the latter two with `param`.
     public init(reading body: [UInt8]) throws(APIError) {
-        let scan = try RequestScan(body)
-        json = scan.json
-        members = scan.members
-        names = scan.names
-        hasDuplicates = scan.hasDuplicates
+        scan = try RequestScan(body)
+        let names = scan.names
         lastIndex =
             names.count <= RequestScan.fewMembers
             ? nil
             : Dictionary(zip(names, names.indices), uniquingKeysWith: { _, later in later })
-        messageRanges = scan.messages.messages
-        developerRoles = scan.messages.developerRoles
-        repairs = scan.messages.repairs
-        hasImages = scan.messages.hasImages
-        hasAudio = scan.messages.hasAudio
         if scan.hasFaultyField { try checkFields() }
     }
 
@@ -80,7 +71,7 @@ public final class ChatRequest: CheckedRequest {
 
     /// Whether the member at `index` is the one that counts for its name.
     public func isLast(_ index: Int) -> Bool {
-        !hasDuplicates || self.index(of: names[index]) == index
+        !scan.hasDuplicates || self.index(of: names[index]) == index
     }
 
     private func index(of name: String) -> Int? {

@@ -7,7 +7,7 @@ import JSON
 ///
 /// The messages are nearly the whole of a body, so they are walked once, without a view or a string
 /// for what they say. Only names and the few short values that decide something are read.
-struct MessageScan {
+struct MessageScan: Sendable {
     /// Where each message stands. While one is walked it is the last here, which gives it its index
     /// in `param`.
     private(set) var messages: [Range<Int>] = []

@@ -3,10 +3,11 @@
 import JSON
 
 /// What one pass over a body found: it checks the JSON, notes the members, and walks the messages.
-struct RequestScan {
+struct RequestScan: Sendable {
     private(set) var json: JSONText
     private(set) var members: [JSONText.Member] = []
     private(set) var names: [String] = []
+    /// Whether a name stands there twice; for most requests no.
     private(set) var hasDuplicates = false
     /// Whether any member is not of its type; it may be one that does not count.
     private(set) var hasFaultyField = false
