@@ -4,10 +4,9 @@
 @inline(__always)
 func equal(_ bytes: Span<UInt8>, _ range: Range<Int>, _ literal: StaticString) -> Bool {
     guard range.count == literal.utf8CodeUnitCount else { return false }
-    for i in 0..<range.count {
-        guard unsafe bytes[range.lowerBound &+ i] == literal.utf8Start[i] else { return false }
-    }
-    return true
+    // Safe: a literal lives as long as the program.
+    let wanted = unsafe Span(_unsafeStart: literal.utf8Start, count: literal.utf8CodeUnitCount)
+    return stands(wanted, in: bytes, at: range.lowerBound)
 }
 
 /// Whether `part` stands in `bytes` at `start`.

@@ -71,6 +71,15 @@ public struct JSONScanner: Sendable {
         try enter(bytes, UInt8(ascii: "["))
     }
 
+    /// Steps into a container whose first byte, at which the scanner stands, has told what it is.
+    @inline(__always)
+    mutating func enterContainer() throws(JSONError) {
+        guard depth < depthLimit else { throw .tooDeep(limit: depthLimit) }
+        offset &+= 1
+        depth &+= 1
+        atStart = true
+    }
+
     /// The next key of the object stepped into, without its quotes and still escaped; `nil` once
     /// the object has ended. The value must be read or skipped before the next call.
     public mutating func nextMember(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int>? {
@@ -113,11 +122,38 @@ public struct JSONScanner: Sendable {
     public mutating func scanString(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int> {
         try expect(bytes, UInt8(ascii: "\""))
         let start = offset
-        var i = offset
+        var i = start
+        // Most strings are names and words: plain, and closed within a few times eight bytes.
+        let near = min(bytes.count, start &+ 32) &- 8
+        while i <= near {
+            // Safe: `near` keeps all eight bytes inside the span.
+            let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let found = Self.special(word)
+            guard found != 0 else {
+                i &+= 8
+                continue
+            }
+            i &+= found.trailingZeroBitCount >> 3
+            guard bytes[i] == UInt8(ascii: "\"") else { break }
+            offset = i &+ 1
+            atStart = false
+            return start..<i
+        }
+        return try scanRest(bytes, start, i)
+    }
+
+    /// Reads what is left from `i` of the string that begins at `start`.
+    @inline(never)
+    private mutating func scanRest(
+        _ bytes: Span<UInt8>, _ start: Int, _ position: Int
+    ) throws(JSONError) -> Range<Int> {
+        var i = position
         let count = bytes.count
+        // The text may well be long.
+        i = Self.skipPlainBlocks(bytes, i)
         while true {
             // Eight bytes at a time while none of them is a quote, a backslash, a control or over
-            // 0x7F; from the third time on in blocks, for then the text may well be long.
+            // 0x7F; from the third time on in blocks.
             var words = 2
             while i &+ 8 <= count {
                 if words == 0 { i = Self.skipPlainBlocks(bytes, i) }
