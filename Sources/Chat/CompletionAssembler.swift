@@ -41,10 +41,21 @@ public struct CompletionAssembler: Sendable {
         guard start == lines.count else { throw .malformedChunk }
     }
 
-    /// Where the next line feed stands; eight bytes at a time while none is among them.
+    /// Where the next line feed stands; in blocks while none is among them.
     private static func lineEnd(in lines: Span<UInt8>, from start: Int) -> Int? {
         let ones: UInt64 = 0x0101_0101_0101_0101
         var i = start
+        let feeds = SIMD32<UInt8>(repeating: 0x0A)
+        while i &+ 32 <= lines.count {
+            // Safe: the loop's condition keeps all of the block inside the span.
+            let block = unsafe lines.bytes.unsafeLoadUnaligned(
+                fromByteOffset: i, as: SIMD32<UInt8>.self)
+            // Safe: both are 32 bytes without padding, and every pattern of bits is a number. The
+            // library's `any` is a call for each block.
+            let words = unsafe unsafeBitCast(block .== feeds, to: SIMD4<UInt64>.self)
+            if words[0] | words[1] | words[2] | words[3] != 0 { break }
+            i &+= 32
+        }
         while i &+ 8 <= lines.count {
             // Safe: the loop's condition keeps all eight bytes inside the span.
             let word = unsafe lines.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)

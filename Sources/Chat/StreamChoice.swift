@@ -12,13 +12,18 @@ struct StreamChoice: Sendable {
     private(set) var isFinished = false
     private var content = TextCarry()
     private var reasoning = TextCarry()
-    private var calls: ToolCallNormaliser
+    private var calls = ToolCallNormaliser()
     private var thinkTags: ThinkTagSplitter?
 
-    init(index: Int, callIDPrefix: [UInt8], thinkTags: Bool) {
+    init(index: Int, thinkTags: Bool) {
         self.index = index
-        calls = ToolCallNormaliser(idPrefix: callIDPrefix)
         self.thinkTags = thinkTags ? ThinkTagSplitter() : nil
+    }
+
+    /// What made ids of calls begin with; empty until it is set.
+    var callIDPrefix: [UInt8] {
+        get { calls.idPrefix }
+        set { calls.idPrefix = newValue }
     }
 
     /// Whether plain text may leave as it comes: nothing is held back, nothing is looked for.

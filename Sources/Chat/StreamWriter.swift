@@ -67,6 +67,9 @@ package struct StreamWriter: Sendable {
         var pieces: [ChunkPiece] = begin(deltas)
         for delta in deltas {
             let position = try position(of: delta.index)
+            if !delta.toolCalls.isEmpty, choices[position].callIDPrefix.isEmpty {
+                choices[position].callIDPrefix = callIDPrefix(delta.index)
+            }
             var own = try choices[position].pieces(of: delta, pieceWriter)
             // Progress of a prompt, for one, comes with a role that has long been said.
             if own.isEmpty, envelope.hasExtras, !choices[position].isFinished {
@@ -161,9 +164,14 @@ package struct StreamWriter: Sendable {
         return pieces
     }
 
-    /// Adds a choice. Ids made for its calls come from the stream's id, so that the same bytes in
-    /// give the same bytes out. Not from one that the client gave: it may give it again.
     private mutating func addChoice(_ index: Int) {
+        choices.append(StreamChoice(index: index, thinkTags: options.thinkTags))
+    }
+
+    /// What ids made for the calls of choice `index` begin with. They come from the stream's id, so
+    /// that the same bytes in give the same bytes out. Not from one that the client gave: it may
+    /// give it again.
+    private func callIDPrefix(_ index: Int) -> [UInt8] {
         var prefix: [UInt8] = []
         prefix.reserveCapacity(64)
         prefix.append("call_")
@@ -177,8 +185,7 @@ package struct StreamWriter: Sendable {
             prefix.append(decimal: index)
             prefix.append(UInt8(ascii: "_"))
         }
-        choices.append(
-            StreamChoice(index: index, callIDPrefix: prefix, thinkTags: options.thinkTags))
+        return prefix
     }
 
     /// Where choice `index` stands; a server may answer more choices than it was asked for.

@@ -57,6 +57,22 @@ func hasControl(_ bytes: Span<UInt8>) -> Bool {
     return false
 }
 
+/// Whether there is no byte over 0x7F.
+func isASCII(_ bytes: Span<UInt8>) -> Bool {
+    var i = 0
+    while i &+ 8 <= bytes.count {
+        // Safe: the loop's condition keeps all eight bytes inside the span.
+        let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+        if word & 0x8080_8080_8080_8080 != 0 { return false }
+        i &+= 8
+    }
+    while i < bytes.count {
+        if bytes[i] >= 0x80 { return false }
+        i &+= 1
+    }
+    return true
+}
+
 /// Whether the text ends with what may be the first half of a surrogate pair (`\ud83e`). Cheap and
 /// sometimes wrong: it does not ask whether the backslash is itself escaped.
 @inline(__always)

@@ -165,13 +165,35 @@ public struct JSONIndex: Sendable {
     /// has no backslash.
     @inlinable @inline(__always)
     public func isNamed(_ member: Value, _ name: StaticString) -> Bool {
-        // Nearly always length and first bytes tell.
-        let node = nodes[member.position]
-        if Int(node.keyEnd &- node.keyStart) == name.utf8CodeUnitCount {
-            guard node.keyWord == firstWord(of: name) else { return false }
-            return name.utf8CodeUnitCount <= 8 || begins(Int(node.keyStart), with: name)
+        isNamed(self.name(of: member), name)
+    }
+
+    /// A key, for comparisons with several names.
+    public struct Name: Sendable {
+        @usableFromInline let word: UInt64
+        @usableFromInline let start: Int
+        @usableFromInline let count: Int
+
+        @inlinable init(_ node: Node) {
+            word = node.keyWord
+            start = Int(node.keyStart)
+            count = Int(node.keyEnd &- node.keyStart)
         }
-        return hasEscapes && isEscaped(node.key, name)
+    }
+
+    /// The key of `member`.
+    @inlinable @inline(__always)
+    public func name(of member: Value) -> Name { Name(nodes[member.position]) }
+
+    /// Whether `key` is `name`, as above.
+    @inlinable @inline(__always)
+    public func isNamed(_ key: Name, _ name: StaticString) -> Bool {
+        // Nearly always length and first bytes tell.
+        if key.count == name.utf8CodeUnitCount {
+            guard key.word == firstWord(of: name) else { return false }
+            return name.utf8CodeUnitCount <= 8 || stands(name, at: key.start)
+        }
+        return hasEscapes && isEscaped(key.start..<(key.start &+ key.count), name)
     }
 
     /// The key of `member` as it stands, quotes included.
@@ -232,7 +254,7 @@ public struct JSONIndex: Sendable {
             while true {
                 guard depth > 0 else { return }
                 if isInObject {
-                    if let member = try scanner.nextMember(bytes) {
+                    if let member = try scanner.nextMemberHere(bytes) {
                         key = member
                         break
                     }
@@ -325,15 +347,26 @@ public struct JSONIndex: Sendable {
         return true
     }
 
+    /// Whether `name`, of eight bytes or more, stands at `start`.
     @usableFromInline
-    func begins(_ start: Int, with name: StaticString) -> Bool {
+    func stands(_ name: StaticString, at start: Int) -> Bool {
+        let count = name.utf8CodeUnitCount
+        guard count >= 8, count <= bytes.count &- start else { return false }
         let span = bytes.span
-        let wanted = unsafe name.utf8Start
-        for i in 0..<name.utf8CodeUnitCount {
-            // Safe: `i` is below the count of the literal.
-            guard unsafe span[start &+ i] == wanted[i] else { return false }
+        // Safe: a literal lives as long as the program.
+        let wanted = unsafe Span(_unsafeStart: name.utf8Start, count: count)
+        var i = 0
+        while true {
+            // Safe: `i` is at most eight below the count, of which there are so many in both.
+            let word = unsafe span.bytes.unsafeLoadUnaligned(
+                fromByteOffset: start &+ i, as: UInt64.self)
+            let wantedWord = unsafe wanted.bytes.unsafeLoadUnaligned(
+                fromByteOffset: i, as: UInt64.self)
+            guard word == wantedWord else { return false }
+            if i == count &- 8 { return true }
+            // The last eight may overlap those before.
+            i = min(i &+ 8, count &- 8)
         }
-        return true
     }
 
     /// Whether a key with escapes is another way to write `name`.

@@ -40,8 +40,9 @@ extension [UInt8] {
 
     /// Appends `text` as a JSON string, quotes included.
     public mutating func appendJSONString(_ text: String) {
-        append(UInt8(ascii: "\""))
         var copy = text
+        if isEmpty { reserveCapacity(copy.utf8.count + 2) }
+        append(UInt8(ascii: "\""))
         copy.withUTF8 { unsafe appendEscaped($0.span) }
         append(UInt8(ascii: "\""))
     }
@@ -53,6 +54,11 @@ extension [UInt8] {
         var plainStart = 0
         var i = 0
         while i < text.count {
+            // Most texts need no escape at all: eight at a time.
+            if i &+ 8 <= text.count, JSONScanner.isPlain(text, i) {
+                i &+= 8
+                continue
+            }
             let byte = text[i]
             let length: Int
             if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {

@@ -79,16 +79,17 @@ struct OpenAIStreamEvent {
     }
 
     private func name(of member: JSONIndex.Value) -> Name {
-        if json.isNamed(member, "choices") { return .choices }
-        if json.isNamed(member, "created") { return .created }
-        if json.isNamed(member, "id") { return .id }
-        if json.isNamed(member, "model") { return .model }
-        if json.isNamed(member, "system_fingerprint") { return .fingerprint }
-        if json.isNamed(member, "object") { return .object }
-        if json.isNamed(member, "usage") { return .usage }
-        if json.isNamed(member, "timings") { return .timings }
-        if json.isNamed(member, "error") { return .error }
-        return json.isNamed(member, "service_tier") ? .tier : .other
+        let key = json.name(of: member)
+        if json.isNamed(key, "choices") { return .choices }
+        if json.isNamed(key, "created") { return .created }
+        if json.isNamed(key, "id") { return .id }
+        if json.isNamed(key, "model") { return .model }
+        if json.isNamed(key, "system_fingerprint") { return .fingerprint }
+        if json.isNamed(key, "object") { return .object }
+        if json.isNamed(key, "usage") { return .usage }
+        if json.isNamed(key, "timings") { return .timings }
+        if json.isNamed(key, "error") { return .error }
+        return json.isNamed(key, "service_tier") ? .tier : .other
     }
 
     /// The same for the members of a choice.
@@ -101,10 +102,11 @@ struct OpenAIStreamEvent {
     }
 
     private func choiceName(of member: JSONIndex.Value) -> ChoiceName {
-        if json.isNamed(member, "index") { return .index }
-        if json.isNamed(member, "delta") { return .delta }
-        if json.isNamed(member, "finish_reason") { return .finish }
-        return json.isNamed(member, "logprobs") ? .logprobs : .other
+        let key = json.name(of: member)
+        if json.isNamed(key, "index") { return .index }
+        if json.isNamed(key, "delta") { return .delta }
+        if json.isNamed(key, "finish_reason") { return .finish }
+        return json.isNamed(key, "logprobs") ? .logprobs : .other
     }
 }
 
