@@ -65,15 +65,16 @@ package struct StreamWriter: Sendable {
         let room = max(256, options.eventSplit - envelope.overhead)
         let pieceWriter = PieceWriter(field: options.reasoning, room: room)
         var pieces: [ChunkPiece] = begin(deltas)
-        for delta in deltas {
-            let position = try position(of: delta.index)
-            if !delta.toolCalls.isEmpty, choices[position].callIDPrefix.isEmpty {
-                choices[position].callIDPrefix = callIDPrefix(delta.index)
+        // By their places, for a copy of each would cost more than reading it.
+        for i in deltas.indices {
+            let position = try position(of: deltas[i].index)
+            if !deltas[i].toolCalls.isEmpty, choices[position].callIDPrefix.isEmpty {
+                choices[position].callIDPrefix = callIDPrefix(deltas[i].index)
             }
-            var own = try choices[position].pieces(of: delta, pieceWriter)
+            var own = try choices[position].pieces(of: deltas[i], pieceWriter)
             // Progress of a prompt, for one, comes with a role that has long been said.
             if own.isEmpty, envelope.hasExtras, !choices[position].isFinished {
-                own.append(ChunkPiece(delta, Array("{}".utf8)))
+                own.append(ChunkPiece(deltas[i], StreamChoice.emptyDelta))
             }
             if !own.isEmpty { own[own.count - 1].endsChoice = true }
             // Nearly always it is the only choice.

@@ -26,12 +26,15 @@ extension [UInt8] {
 
     /// Appends an integer in decimal digits.
     public mutating func append(decimal number: Int) {
+        if 0..<10 ~= number {
+            return append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number))
+        }
         var digits: InlineArray<20, UInt8> = InlineArray(repeating: 0)
         var position = 20
         var rest = number.magnitude
         repeat {
-            position -= 1
-            digits[position] = UInt8(ascii: "0") + UInt8(rest % 10)
+            position &-= 1
+            digits[position] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         } while rest > 0
         if number < 0 { append(UInt8(ascii: "-")) }

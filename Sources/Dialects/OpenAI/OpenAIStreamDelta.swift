@@ -35,9 +35,10 @@ struct OpenAIStreamDeltaReader {
         delta.isRepaired = isRepaired
         if let finish { delta.finish = try EventReading.finishReason(json.text(of: finish)) }
         if let logprobs { delta.logprobs = Array(json.bytes(of: logprobs)) }
-        guard let value else { return delta }
-        guard json.kind(of: value) == .object else { throw .malformed }
-        try read(value, of: json, into: &delta)
+        if let value {
+            guard json.kind(of: value) == .object else { throw .malformed }
+            try read(value, of: json, into: &delta)
+        }
         return delta
     }
 
