@@ -89,7 +89,7 @@ let package = Package(
         tests("RelayTests", ["Relay"]),
         tests("ConfigurationTests", ["Configuration", "ConfigurationFile"]),
         tests("ObservabilityTests", ["Observability", "Relay"]),
-        tests("EventLoopTests", ["EventLoop"]),
+        tests("EventLoopTests", ["EventLoop", "TestSupport"]),
         tests(
             "SluiceServerTests",
             [

@@ -79,6 +79,9 @@ public struct StreamDecoder: Sendable {
         return counts.map { ($0.prompt, $0.completion) }
     }
 
+    /// What each event is compared with, for who wants to have it at hand.
+    public var learned: [[UInt8]] { openAI.learned }
+
     /// Takes the next bytes of the upstream's body.
     public mutating func feed(
         _ bytes: Span<UInt8>, into sink: inout ChunkSink

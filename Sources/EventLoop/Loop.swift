@@ -18,6 +18,7 @@ internal import Glibc
     /// stay in the cache.
     package static let scratchBytes = 64 * 1024
 
+    let timers: TimerQueue
     private var lastThings: [() -> Void] = []
     private var lastThingsTimer: Timer?
 
@@ -27,16 +28,21 @@ internal import Glibc
         _ = Self.ignoreBrokenPipes
         guard let configuration = unsafe event_config_new() else { preconditionFailure("memory") }
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
+        // libevent has no timers to look at the clock for: they are in `timers`.
+        unsafe event_config_set_flag(
+            configuration, Int32(EVENT_BASE_FLAG_NO_CACHE_TIME.rawValue))
         guard let made = unsafe event_base_new_with_config(configuration) else {
             preconditionFailure("libevent offers no event base on this system")
         }
         unsafe event_config_free(configuration)
         unsafe base = made
+        timers = unsafe TimerQueue(base: made)
         unsafe scratch = .allocate(byteCount: Self.scratchBytes, alignment: 64)
     }
 
     deinit {
         lastThingsTimer = nil
+        timers.close()
         unsafe event_base_free(base)
         unsafe scratch.deallocate()
     }
@@ -69,7 +75,7 @@ internal import Glibc
         if lastThingsTimer == nil {
             // The loop owns the timer and the timer must not own the loop, or neither would ever
             // go.
-            lastThingsTimer = Timer(unownedOn: self) { [unowned self] in doLastThings() }
+            lastThingsTimer = Timer(queue: timers) { [unowned self] in doLastThings() }
         }
         lastThingsTimer?.fireThisTurn()
     }
@@ -116,6 +122,12 @@ extension Duration {
     /// The duration in nanoseconds, at most 146 years in either direction: then two of them can be
     /// added without overflow.
     public var wholeNanoseconds: Int64 {
+        let whole = attoseconds
+        // Up to an hour and more, one division of 64 bits does: by a thousand million without its
+        // factors of two, which are shifted out before.
+        if whole >= 0, whole < 1 << 72 {
+            return Int64(UInt64(truncatingIfNeeded: whole >> 9) / 1_953_125)
+        }
         let (seconds, attoseconds) = components
         let limit: Int64 = 4_600_000_000
         guard seconds > -limit, seconds < limit else {

@@ -25,6 +25,8 @@ public struct Readiness: OptionSet, Sendable {
     private let event: OpaquePointer
     private let handler: (Readiness) -> Void
     private let loop: Loop
+    /// What the handler touches.
+    public var footprint = Footprint()
 
     /// For `callAgain`; most watches never need one.
     private var again: Timer?
@@ -99,9 +101,10 @@ public struct Readiness: OptionSet, Sendable {
 
     private static let ready: event_callback_fn = { _, seen, context in
         guard let context = unsafe context else { return }
+        let watch = unsafe Unmanaged<Watch>.fromOpaque(context).takeUnretainedValue()
+        watch.footprint.fetch()
         // libevent repeats EV_ET, which is how the watch was made and not what was seen.
-        unsafe Unmanaged<Watch>.fromOpaque(context).takeUnretainedValue()
-            .handler(Readiness(rawValue: seen).intersection([.read, .write, .closed]))
+        watch.handler(Readiness(rawValue: seen).intersection([.read, .write, .closed]))
     }
 }
 

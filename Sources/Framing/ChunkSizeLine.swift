@@ -1,5 +1,7 @@
 // The line before each chunk of an upstream's body (RFC 9112, section 7.1).
 
+import HTTPTypes
+
 /// Reads `1a2b;name=value` CRLF byte by byte. Extensions are read over; so is the white space that
 /// some old servers put behind the size.
 struct ChunkSizeLine: Equatable {
@@ -32,9 +34,9 @@ struct ChunkSizeLine: Equatable {
         case (_, _) where digits == 0: throw .chunkSize
         case (_, .carriageReturn): part = .lineFeed
         case (.digits, UInt8(ascii: ";")), (.blank, UInt8(ascii: ";")): part = .extensions
-        case (.digits, _) where ResponseLine.isBlank(byte): part = .blank
-        case (.blank, _) where ResponseLine.isBlank(byte): break
-        case (.extensions, _) where ResponseLine.isText(byte): break
+        case (.digits, _) where byte.isHTTPWhitespace: part = .blank
+        case (.blank, _) where byte.isHTTPWhitespace: break
+        case (.extensions, _) where byte.isHTTPFieldContent: break
         default: throw .chunkSize
         }
         return nil

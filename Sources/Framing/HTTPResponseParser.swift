@@ -68,9 +68,9 @@ public struct HTTPResponseParser: Sendable {
     private var state = State.head
     private let headLimit: Int
     private let isHEAD: Bool
-    /// The head so far, and where its present line begins.
+    /// The head so far, and how much of its last line that holds.
     private var text: [UInt8] = []
-    private var lineStart = 0
+    private var lineBytes = 0
     private var trailerBytes = 0
     private var interimAnswers = 0
     private var hasBytes = false
@@ -150,7 +150,7 @@ public struct HTTPResponseParser: Sendable {
             case .sized(0): state = .ended
             case .chunk(0): state = .chunkReturn
             case _ where i == bytes.count: return .needMore
-            case .head: if let head = try takeHeadLine(bytes, &i) { return .head(head) }
+            case .head: if let head = try collectHead(bytes, &i) { return .head(head) }
             case .sized(let rest):
                 let range = i..<(i &+ min(rest, bytes.count &- i))
                 state = .sized(rest &- range.count)
@@ -197,27 +197,36 @@ public struct HTTPResponseParser: Sendable {
         }
     }
 
-    /// Collects one line, or what there is of it; gives the head once its blank line is there.
-    private mutating func takeHeadLine(
+    /// Collects lines up to the blank one, or what there is of them; gives the head once that has
+    /// come.
+    private mutating func collectHead(
         _ bytes: Span<UInt8>, _ i: inout Int
     ) throws(ResponseRefusal) -> ResponseHead? {
-        let lineFeed = firstIndex(of: .lineFeed, or: .lineFeed, in: bytes, from: i)
-        let end = lineFeed.map { $0 &+ 1 } ?? bytes.count
-        try keep(bytes, i..<end)
-        i = end
-        guard lineFeed != nil else { return nil }
-        let line = lineStart..<text.count
-        lineStart = text.count
-        guard line.count == 1 || line.count == 2 && text[line.lowerBound] == .carriageReturn else {
-            return nil
+        let start = i
+        var isComplete = false
+        while !isComplete, i < bytes.count {
+            let end = firstIndex(of: .lineFeed, or: .lineFeed, in: bytes, from: i)
+            isComplete = end.map { isBlankLine(bytes, i..<$0) } ?? false
+            lineBytes = end == nil ? lineBytes + bytes.count - i : 0
+            i = end.map { $0 &+ 1 } ?? bytes.count
         }
-        return try takeHead()
+        try keep(bytes, start..<i)
+        return isComplete ? try takeHead() : nil
+    }
+
+    /// Whether a line that goes on with these bytes, and ends there, is blank.
+    private func isBlankLine(_ bytes: Span<UInt8>, _ rest: Range<Int>) -> Bool {
+        switch (lineBytes, rest.count) {
+        case (0, 0): true
+        case (0, 1): bytes[rest.lowerBound] == .carriageReturn
+        case (1, 0): text.last == .carriageReturn
+        default: false
+        }
     }
 
     private mutating func takeHead() throws(ResponseRefusal) -> ResponseHead? {
         let head = try ResponseHead(text, isAnswerToHEAD: isHEAD)
         text = []
-        lineStart = 0
         guard head.status >= 200 else {
             guard head.status != 101 else { throw .switchedProtocols }
             interimAnswers += 1
@@ -240,11 +249,13 @@ public struct HTTPResponseParser: Sendable {
         _ bytes: Span<UInt8>, _ range: Range<Int>
     ) throws(ResponseRefusal) {
         // A server that does not speak HTTP, TLS say, is told at once, not when it has sent a line.
-        let protocolName: StaticString = "HTTP/"
-        for i in range.prefix(max(0, protocolName.utf8CodeUnitCount - text.count)) {
-            // Safe: at most as many bytes as the name has, counted from the start of the text.
-            let wanted = unsafe protocolName.utf8Start[text.count + i - range.lowerBound]
+        let name: StaticString = "HTTP/"
+        var i = range.lowerBound
+        while i < range.upperBound, text.count + i - range.lowerBound < name.utf8CodeUnitCount {
+            // Safe: below the count of the literal.
+            let wanted = unsafe name.utf8Start[text.count + i - range.lowerBound]
             guard bytes[i] == wanted else { throw .statusLine }
+            i += 1
         }
         guard range.count <= headLimit - text.count else {
             throw .headTooLong(limitBytes: headLimit)

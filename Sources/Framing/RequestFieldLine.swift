@@ -13,19 +13,27 @@ struct RequestFieldLine {
         // is obsolete, and readers disagree about it; before the first field (section 2.2) it hides
         // the line altogether.
         if line.count > 0, line[0].isHTTPWhitespace { throw .foldedField }
-        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { throw .fieldWithoutColon }
-        guard line.extracting(0..<colon).isHTTPToken else {
-            // Section 5.1: "A server MUST reject" white space before the colon.
-            throw .malformedFieldName(
-                spaceBeforeColon: colon > 0 && line[colon - 1].isHTTPWhitespace)
+        var colon = 0
+        while colon < line.count, line[colon].isHTTPToken { colon += 1 }
+        guard colon > 0, colon < line.count, line[colon] == UInt8(ascii: ":") else {
+            throw Self.problem(line, afterToken: colon)
         }
         name = 0..<colon
         value = line.trimmingHTTPWhitespace((colon + 1)..<line.count)
     }
 
+    private static func problem(_ line: Span<UInt8>, afterToken end: Int) -> RequestRefusal {
+        guard let colon = line.firstIndex(of: UInt8(ascii: ":"), from: end) else {
+            return .fieldWithoutColon
+        }
+        // Section 5.1: "A server MUST reject" white space before the colon.
+        return .malformedFieldName(
+            spaceBeforeColon: colon > 0 && line[colon - 1].isHTTPWhitespace)
+    }
+
     /// What a field means to the parser, told by its name.
     enum Role {
-        case endToEnd, host, origin, contentLength, transferEncoding, connection, expect, upgrade
+        case endToEnd, host, contentLength, transferEncoding, connection, expect, upgrade
         /// For this connection or this body only, and nothing to be done about it.
         case thisConnection
 
@@ -34,8 +42,7 @@ struct RequestFieldLine {
             switch name.count {
             case 2: self = name.equalsIgnoringCase("te") ? .thisConnection : .endToEnd
             case 4: self = name.equalsIgnoringCase("host") ? .host : .endToEnd
-            case 6 where name.equalsIgnoringCase("expect"): self = .expect
-            case 6: self = name.equalsIgnoringCase("origin") ? .origin : .endToEnd
+            case 6: self = name.equalsIgnoringCase("expect") ? .expect : .endToEnd
             case 7 where name.equalsIgnoringCase("upgrade"): self = .upgrade
             case 7: self = name.equalsIgnoringCase("trailer") ? .thisConnection : .endToEnd
             case 10 where name.equalsIgnoringCase("connection"): self = .connection

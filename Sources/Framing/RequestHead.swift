@@ -33,21 +33,21 @@ public enum BodyFraming: Hashable, Sendable {
     case chunked
 }
 
-/// A complete head that passed every check, rewritten so that no two readers can disagree about it.
+/// A complete head that passed every check.
 public struct RequestHead: Sendable, Hashable {
     /// The method.
     public let method: Method
     /// Path and query as received, beginning with exactly one slash; `*` only with OPTIONS.
     public let target: String
-    /// The head to be read by the server behind: always HTTP/1.1, fields `Name: value` in the order
-    /// received and spelled as received. Fields that concern only this connection or this body are
+    /// The request line for the server behind, always HTTP/1.1, as a head without fields; then the
+    /// fields' names and values, as they were spelled.
+    public let text: [UInt8]
+    /// How much of `text` is that head.
+    public let lineBytes: Int
+    /// The fields in the order received. Those that concern only this connection or this body are
     /// left out (`Connection`, `Keep-Alive`, `Proxy-Connection`, `TE`, `Trailer`,
-    /// `Transfer-Encoding`, `Content-Length`, `Expect`, `HTTP2-Settings`). `Upgrade` comes last,
-    /// and only if `Connection` names it. Methods that define content get `Content-Length: 0`: the
-    /// body travels beside the head, never behind it.
-    ///
-    /// At most `headFields + 19` bytes longer than what was received.
-    public let canonical: [UInt8]
+    /// `Transfer-Encoding`, `Content-Length`, `Expect`, `Upgrade`, `HTTP2-Settings`).
+    public let fields: [RequestField]
     /// Whether the client speaks HTTP/1.0, and so can read neither chunks nor 1xx answers.
     public let isHTTP10: Bool
     /// Whether the client wishes to go on using the connection (RFC 9112 section 9.3).
@@ -60,4 +60,30 @@ public struct RequestHead: Sendable, Hashable {
     public let wantsUpgrade: Bool
     /// How the body that follows is framed. Any method may have one; it is never read as a request.
     public let body: BodyFraming
+}
+
+/// A field of a request's head, as places in its text.
+public struct RequestField: Sendable, Hashable {
+    /// Where its name stands.
+    public let name: Range<Int>
+    /// Where its value stands, without white space around it.
+    public let value: Range<Int>
+
+    /// The field of a line that begins at `start`.
+    init(_ line: RequestFieldLine, at start: Int) {
+        name = start..<(start + line.name.count)
+        value = (start + line.value.lowerBound)..<(start + line.value.upperBound)
+    }
+}
+
+extension [RequestField] {
+    /// The value of the first one of this name, given in lower case.
+    public func value(of name: StaticString, in text: [UInt8]) -> String? {
+        let bytes = text.span
+        for field in self where field.name.count == name.utf8CodeUnitCount {
+            guard bytes.extracting(field.name).equalsIgnoringCase(name) else { continue }
+            return bytes.extracting(field.value).text
+        }
+        return nil
+    }
 }

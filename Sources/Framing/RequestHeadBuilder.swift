@@ -2,23 +2,22 @@
 
 import HTTPTypes
 
-/// Takes a request line, then field lines, then makes the head. Each line is checked and rewritten
-/// when it is complete, so nothing is kept twice and nothing is read again.
+/// Takes a request line, then field lines, then makes the head. Each line is checked and kept when it
+/// is complete, so nothing is kept twice and nothing is read again.
 struct RequestHeadBuilder: Sendable {
     private let limits: RequestLimits
     private var method = Method.get
     private var target = ""
     private var isHTTP10 = false
-    private var canonical: [UInt8] = []
-    // `Upgrade` fields wait here until it is known whether `Connection` names them.
-    private var upgradeFields: [UInt8] = []
+    private var text: [UInt8] = []
+    // How much of `text` is for the server behind.
+    private var headBytes = 0
+    private var fields: [RequestField] = []
     // As received, dropped fields and white space included: the limit is on what a client may send.
     private var lineBytes = 0
     private var fieldCount = 0
     private var contentLength: Int?
     private var seen: Seen = []
-    // Where the value of the first `Origin` stands in `canonical`.
-    private var originPlace: Range<Int>?
 
     /// What the fields read so far have said.
     private struct Seen: OptionSet {
@@ -37,7 +36,7 @@ struct RequestHeadBuilder: Sendable {
     init(limits: RequestLimits) { self.limits = limits }
 
     /// The first `Origin` read so far.
-    var origin: String? { originPlace.map { canonical.span.extracting($0).text } }
+    var origin: String? { fields.value(of: "origin", in: text) }
 
     /// What is left for the next field line.
     var roomForField: RequestLineCollector.Room {
@@ -66,9 +65,13 @@ struct RequestHeadBuilder: Sendable {
         try Self.checkTarget(targetBytes, of: known)
         target = targetBytes.text
 
-        canonical.reserveCapacity(1024)  // the heads of the SDKs are 400 to 900 bytes
-        canonical.append(bytes: line.extracting(0...second))
-        canonical.append(bytes: "HTTP/1.1\r\n")
+        // The heads of the SDKs are 400 to 900 bytes, in up to 16 fields. With its own head this just
+        // stays below what malloc has at hand at once.
+        text.reserveCapacity(960)
+        fields.reserveCapacity(16)
+        text.append(bytes: line.extracting(0...second))
+        text.append(bytes: "HTTP/1.1\r\n\r\n")
+        headBytes = text.count
     }
 
     /// Takes a field line that is not empty.
@@ -81,24 +84,22 @@ struct RequestHeadBuilder: Sendable {
         let field = try RequestFieldLine(line)
         let value = line.extracting(field.value)
         switch RequestFieldLine.Role(of: line.extracting(field.name)) {
-        case .endToEnd: break
-        case .origin:
-            let start = canonical.count + field.name.count + 2
-            originPlace = originPlace ?? start..<(start + field.value.count)
+        case .endToEnd:
+            fields.append(RequestField(field, at: text.count))
+            text.append(bytes: line)
         case .host:
             guard seen.insert(.host).inserted else { throw .repeatedHost }
             guard Authority(value) != nil else { throw .malformedHost }
-        // From here on, fields that end with this hop: read, and left out of the canonical head.
-        case .contentLength: return try readContentLength(value)
-        case .transferEncoding: return try readTransferEncoding(value)
-        case .connection: return try readConnection(value)
-        case .expect: return readExpect(value)
-        case .upgrade:
-            readUpgrade(value)
-            return Self.append(line, field, to: &upgradeFields)
-        case .thisConnection: return
+            fields.append(RequestField(field, at: text.count))
+            text.append(bytes: line)
+        // From here on, fields that end with this hop: read, and not kept.
+        case .contentLength: try readContentLength(value)
+        case .transferEncoding: try readTransferEncoding(value)
+        case .connection: try readConnection(value)
+        case .expect: readExpect(value)
+        case .upgrade: readUpgrade(value)
+        case .thisConnection: break
         }
-        Self.append(line, field, to: &canonical)
     }
 
     /// Makes the head once its last line is in. What only the whole can tell is checked here: first
@@ -114,11 +115,9 @@ struct RequestHeadBuilder: Sendable {
 
         // RFC 9110 section 7.8: a server must ignore Upgrade in HTTP/1.0.
         let upgrades = seen.contains(.upgradeOption) && !isHTTP10
-        if upgrades { canonical += upgradeFields }
-        if method.definesContent { canonical.append(bytes: "Content-Length: 0\r\n") }
-        canonical.append(bytes: "\r\n")
         return RequestHead(
-            method: method, target: target, canonical: canonical, isHTTP10: isHTTP10,
+            method: method, target: target, text: text, lineBytes: headBytes, fields: fields,
+            isHTTP10: isHTTP10,
             keepsAlive: !seen.contains(.close) && (!isHTTP10 || seen.contains(.keepAlive)),
             // Section 10.1.1: the expectation must be ignored in HTTP/1.0, and means nothing
             // without a body.
@@ -218,14 +217,5 @@ struct RequestHeadBuilder: Sendable {
             if `protocol`.equalsIgnoringCase("websocket") { namesWebSocket = true }
         }
         if namesWebSocket { seen.insert(.webSocket) }
-    }
-
-    private static func append(
-        _ line: Span<UInt8>, _ field: RequestFieldLine, to bytes: inout [UInt8]
-    ) {
-        bytes.append(bytes: line.extracting(field.name))
-        bytes.append(bytes: ": ")
-        bytes.append(bytes: line.extracting(field.value))
-        bytes.append(bytes: "\r\n")
     }
 }

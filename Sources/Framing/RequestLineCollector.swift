@@ -36,7 +36,7 @@ struct RequestLineCollector: Sendable {
         let start = i
         if sawCR { return try finishCarried(bytes, &i) }
         let stop = min(bytes.count, start + max(0, room.bytes - carry.count))
-        while i < stop, bytes[i].isHTTPFieldContent { i += 1 }
+        i = bytes.endOfFieldContent(from: start, to: stop)
         guard i < bytes.count else {
             carry.append(bytes: bytes.extracting(start..<i))
             return .nothing

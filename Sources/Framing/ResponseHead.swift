@@ -1,6 +1,8 @@
 // The head of an upstream's answer: status, fields, and how long the body is (RFC 9112, section
 // 6.3).
 
+import HTTPTypes
+
 /// The status line and the fields of an answer, with what they say about its body.
 public struct ResponseHead: Sendable, Equatable {
     /// How the end of the body is found.
@@ -61,14 +63,17 @@ extension ResponseHead {
     /// lines, control bytes, unclear lengths. Lenient on `\n` without `\r` (RFC 9112, section 2.2).
     init(_ text: [UInt8], isAnswerToHEAD: Bool) throws(ResponseRefusal) {
         let bytes = text.span
-        var end = ResponseLine.end(bytes, 0)
-        (status, isHTTP10) = try Self.statusLine(bytes, 0..<end.text)
+        var next = bytes.endOfFieldContent(from: 0, to: bytes.count)
+        (status, isHTTP10) = try Self.statusLine(bytes, 0..<next)
+        guard Self.skipLineEnd(bytes, &next) else { throw .statusLine }
         var lines: [ResponseLine] = []
-        while end.next < bytes.count {
-            let start = end.next
-            end = ResponseLine.end(bytes, start)
-            guard end.text > start else { break }
-            lines.append(try ResponseLine(bytes, start..<end.text))
+        // Servers of models send about ten.
+        lines.reserveCapacity(16)
+        while next < bytes.count, !Self.skipLineEnd(bytes, &next) {
+            let line = try ResponseLine(bytes, from: next)
+            lines.append(line)
+            next = line.end
+            guard Self.skipLineEnd(bytes, &next) else { throw .fieldValue }
         }
         self.lines = lines
         self.text = text
@@ -84,11 +89,23 @@ extension ResponseHead {
         keepsAlive = agreed && !framing.saysClose && body != .untilClose
     }
 
+    /// Moves over the end of a line; `false` if there is none here.
+    private static func skipLineEnd(_ bytes: Span<UInt8>, _ i: inout Int) -> Bool {
+        if i < bytes.count, bytes[i] == .lineFeed {
+            i += 1
+        } else if i + 1 < bytes.count, bytes[i] == .carriageReturn, bytes[i + 1] == .lineFeed {
+            i += 2
+        } else {
+            return false
+        }
+        return true
+    }
+
     /// `HTTP/1.1 200 OK`; the reason, and the space before it, may be missing.
     private static func statusLine(
         _ bytes: Span<UInt8>, _ line: Range<Int>
     ) throws(ResponseRefusal) -> (status: Int, isHTTP10: Bool) {
-        guard line.count >= 12, ResponseLine.matches(bytes, line.lowerBound, "HTTP/"),
+        guard line.count >= 12, bytes.extracting(0..<5).equals("HTTP/"),
             bytes[6] == UInt8(ascii: "."), bytes[8] == UInt8(ascii: " ")
         else { throw .statusLine }
         guard bytes[5] == UInt8(ascii: "1"), bytes[7] & 0xFE == UInt8(ascii: "0") else {
@@ -102,9 +119,6 @@ extension ResponseHead {
         }
         guard line.count == 12 || bytes[12] == UInt8(ascii: " ") else { throw .statusLine }
         guard (100...599).contains(status) else { throw .status(status) }
-        for i in 12..<line.upperBound {
-            guard ResponseLine.isText(bytes[i]) else { throw .statusLine }
-        }
         return (status, bytes[7] == UInt8(ascii: "0"))
     }
 }
@@ -118,20 +132,23 @@ private struct ResponseFraming {
 
     init(_ bytes: Span<UInt8>, _ lines: [ResponseLine]) throws(ResponseRefusal) {
         for line in lines {
-            if line.isNamed("transfer-encoding", in: bytes) {
+            // By length first: most fields are none of these and need no comparison.
+            switch line.name.count {
+            case 17 where line.isNamed("transfer-encoding", in: bytes):
                 // We never offer a coding, so anything but this one word cannot be read. Twice is
                 // `chunked, chunked`, which nobody means.
-                guard !isChunked, ResponseLine.equals(bytes, line.value, "chunked") else {
+                guard !isChunked, bytes.extracting(line.value).equalsIgnoringCase("chunked") else {
                     throw .transferEncoding
                 }
                 isChunked = true
-            } else if line.isNamed("content-length", in: bytes) {
-                try readLength(bytes, line.value)
-            } else if line.isNamed("connection", in: bytes) {
-                ResponseLine.forEachListItem(bytes, line.value) { item in
-                    if ResponseLine.equals(bytes, item, "close") { saysClose = true }
-                    if ResponseLine.equals(bytes, item, "keep-alive") { saysKeepAlive = true }
+            case 14 where line.isNamed("content-length", in: bytes):
+                try readLength(bytes.extracting(line.value))
+            case 10 where line.isNamed("connection", in: bytes):
+                bytes.extracting(line.value).forEachListElement { item in
+                    if item.equalsIgnoringCase("close") { saysClose = true }
+                    if item.equalsIgnoringCase("keep-alive") { saysKeepAlive = true }
                 }
+            default: break
             }
         }
         guard !isChunked || length == nil else { throw .conflictingLengths }
@@ -139,28 +156,17 @@ private struct ResponseFraming {
 
     /// RFC 9110, section 8.6: the same number several times, in a list or in fields, is that
     /// number.
-    private mutating func readLength(
-        _ bytes: Span<UInt8>, _ value: Range<Int>
-    ) throws(ResponseRefusal) {
-        var lengths: [Int?] = []
-        ResponseLine.forEachListItem(bytes, value) { lengths.append(Self.number(bytes, $0)) }
-        guard !lengths.isEmpty else { throw .contentLength }
-        for item in lengths {
-            guard let item else { throw .contentLength }
-            guard length == nil || length == item else { throw .conflictingLengths }
-            length = item
+    private mutating func readLength(_ value: Span<UInt8>) throws(ResponseRefusal) {
+        var found = length
+        var isList = false
+        try value.forEachListElement { item throws(ResponseRefusal) in
+            isList = true
+            // So few digits that the number cannot overflow.
+            guard item.count <= 18, let number = item.decimalValue else { throw .contentLength }
+            guard found == nil || found == number else { throw .conflictingLengths }
+            found = number
         }
-    }
-
-    /// Digits only, and not so many that the number could overflow.
-    private static func number(_ bytes: Span<UInt8>, _ item: Range<Int>) -> Int? {
-        guard !item.isEmpty, item.count <= 18 else { return nil }
-        var number = 0
-        for i in item {
-            let digit = bytes[i] &- UInt8(ascii: "0")
-            guard digit < 10 else { return nil }
-            number = number * 10 + Int(digit)
-        }
-        return number
+        guard isList else { throw .contentLength }
+        length = found
     }
 }

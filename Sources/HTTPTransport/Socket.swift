@@ -40,12 +40,20 @@ struct Socket: ~Copyable {
     }
 
     /// Small writes leave at once: nothing waits for company.
-    borrowing func sendWithoutDelay() {
+    borrowing func sendWithoutDelay() { Self.sendWithoutDelay(descriptor) }
+
+    static func sendWithoutDelay(_ descriptor: Int32) {
         // Unix sockets have no such option, and need none: so the result does not matter.
-        setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, on: descriptor)
     }
 
     borrowing func setOption(_ level: Int32, _ name: Int32, _ value: Int32) {
+        Self.set(level, name, value, on: descriptor)
+    }
+
+    private static func set(
+        _ level: Int32, _ name: Int32, _ value: Int32, on descriptor: Int32
+    ) {
         var value = value
         _ = unsafe setsockopt(
             descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
@@ -87,6 +95,33 @@ struct Socket: ~Copyable {
             case EINTR: continue
             case EAGAIN: return .wouldBlock
             case let number: return .failed(number)
+            }
+        }
+    }
+
+    /// Writes two pieces that follow each other, as `send` does. Not for TLS.
+    borrowing func send(_ first: [UInt8], _ second: UnsafeRawBufferPointer) -> Transfer {
+        unsafe first.withUnsafeBytes { first in
+            // Written from only, whatever the type says.
+            let pieces = unsafe (
+                iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: first.baseAddress),
+                    iov_len: first.count),
+                iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: second.baseAddress),
+                    iov_len: second.count)
+            )
+            return unsafe withUnsafeBytes(of: pieces) { pieces in
+                let vectors = unsafe pieces.assumingMemoryBound(to: iovec.self)
+                while true {
+                    let count = unsafe writev(descriptor, vectors.baseAddress, 2)
+                    if count >= 0 { return .bytes(count) }
+                    switch errno {
+                    case EINTR: continue
+                    case EAGAIN: return .wouldBlock
+                    case let number: return .failed(number)
+                    }
+                }
             }
         }
     }

@@ -34,13 +34,4 @@ public enum Method: String, Sendable, CaseIterable {
         case .patch: "PATCH"
         }
     }
-
-    /// Whether content has a meaning for this method (RFC 9110 section 9.3). A body may come with
-    /// any method all the same, and must then be consumed.
-    public var definesContent: Bool {
-        switch self {
-        case .post, .put, .patch: true
-        case .get, .head, .delete, .options: false
-        }
-    }
 }

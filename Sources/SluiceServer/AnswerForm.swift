@@ -169,6 +169,11 @@ struct SessionDecoder {
         mutating get { isChat ? chat.usage : other?.usage }
     }
 
+    /// What each event is compared with.
+    var learned: [[UInt8]] {
+        mutating get { isChat ? chat.learned : [] }
+    }
+
     /// Takes the next bytes of the upstream's body.
     mutating func feed(
         _ bytes: Span<UInt8>, into sink: inout ChunkSink

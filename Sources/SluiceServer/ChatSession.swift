@@ -27,7 +27,7 @@ final class ChatSession {
     private var pace = TokenPace()
     /// An answer that is no stream: its head, and its body as far as it is of use.
     private var refusal: (head: ResponseHead, body: [UInt8])?
-    private var decoder: SessionDecoder
+    var decoder: SessionDecoder
     var deadlines: Deadlines
 
     let form: AnswerForm
@@ -52,7 +52,7 @@ final class ChatSession {
     private var waiting: [Fact] = []
     private var isTakingTurns = false
 
-    private var call: Call?
+    private(set) var call: Call?
     private var assembler: (any AnswerAssembler)?
     private static let refusalLimit = 64 * 1024
     /// What the client is told if the session fails.
@@ -446,6 +446,7 @@ extension ChatSession: CallObserver {
         deadlines.eventArrived(now: now.nanoseconds)
         worker.meter.metrics.eventsArrived(events - notedEvents, &pace, now: now.nanoseconds)
         let isFirst = notedEvents == 0
+        if notedEvents < Self.settledAfter { layOutFootprint() }
         notedEvents = events
         if isFirst { noteFirstEvent() }
     }

@@ -46,6 +46,8 @@ struct HostRule: Sendable {
         let bytes = Array(field.utf8)
         guard let authority = Authority(bytes.span) else { return false }
         let host = String(decoding: bytes[authority.host], as: UTF8.self)
+        // As nearly always, it is said as it stands in the list.
+        if names.contains(host) { return true }
         let name = Self.comparable(host)
         if names.contains(name) || name.hasSuffix(".localhost") { return true }
         return IPAddress(host).map(isFit) ?? false

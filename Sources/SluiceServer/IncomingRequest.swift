@@ -38,7 +38,12 @@ extension Exchange {
     /// The target without its query.
     var path: String {
         // Bytes, for finding the borders of characters costs more than all else here.
-        guard let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return target }
+        let query = unsafe target.utf8.withContiguousStorageIfAvailable {
+            unsafe $0.contains(UInt8(ascii: "?"))
+        }
+        guard query != false, let end = target.utf8.firstIndex(of: UInt8(ascii: "?")) else {
+            return target
+        }
         return String(target[..<end])
     }
 }

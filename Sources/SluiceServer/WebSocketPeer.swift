@@ -34,7 +34,7 @@ final class WebSocketPeer: WebSocketHandler {
     }
 
     /// A field of the handshake.
-    func header(_ name: String) -> String? { upgrade.header(name) }
+    func header(_ name: StaticString) -> String? { upgrade.header(name) }
 
     // MARK: - Messages
 

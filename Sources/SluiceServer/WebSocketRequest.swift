@@ -37,8 +37,11 @@ final class WebSocketRequest: Exchange {
 
     /// The fields of the handshake hold for all requests, but those that tell one request from
     /// another.
-    override func header(_ name: String) -> String? {
-        name == "x-request-id" || name == "content-encoding" ? nil : peer.header(name)
+    override func header(_ name: StaticString) -> String? {
+        switch name.description {
+        case "x-request-id", "content-encoding": nil
+        default: peer.header(name)
+        }
     }
 
     override var clientAddress: String { peer.clientAddress }

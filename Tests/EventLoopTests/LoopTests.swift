@@ -121,6 +121,12 @@ import Testing
     @Test func haveWholeUnits() {
         #expect(Duration.seconds(3).wholeNanoseconds == 3_000_000_000)
         #expect(Duration.microseconds(1500).wholeNanoseconds == 1_500_000)
+        // On both sides of where the quick way ends.
+        for nanoseconds: Int64 in [-1, 0, 1, 4_722_366_482_869, 4_722_366_482_870, 1 << 60] {
+            let less = Duration(attoseconds: Int128(nanoseconds) * 1_000_000_000 - 1)
+            #expect(Duration.nanoseconds(nanoseconds).wholeNanoseconds == nanoseconds)
+            #expect(less.wholeNanoseconds == (nanoseconds > 0 ? nanoseconds - 1 : nanoseconds))
+        }
         #expect(Duration.microseconds(1999).wholeMilliseconds == 1)
         #expect(Duration.zero.wholeMilliseconds == 0)
         #expect(Duration.milliseconds(-1500).wholeMilliseconds == -1500)

@@ -1,7 +1,9 @@
 // Timers: when they fire, and when they never do.
 
-import EventLoop
+import TestSupport
 import Testing
+
+@testable import EventLoop
 
 @Suite struct Timers {
     /// A loop that waits sleeps long enough by itself; a busy one looks at its clock all the time.
@@ -73,6 +75,67 @@ import Testing
         settle(loop)
         #expect(order == [10, 20, 30])
         #expect(timers.map(\.isArmed) == [false, false, false])
+    }
+
+    /// Each fires once, never early, and in the order in which they are due, whatever was armed anew,
+    /// cancelled or released in between.
+    @Test(arguments: 1...6 as ClosedRange<UInt64>)
+    func keepTheirOrderHoweverManyComeAndGo(_ seed: UInt64) {
+        var numbers = SplitMix(seed: seed)
+        let loop = Loop()
+        // When each is due: between the two, as the clock goes on while a timer is armed.
+        var due: [Int: ClosedRange<Instant>] = [:]
+        var fired: [Int] = []
+        var timers: [Int: Timer] = [:]
+        for _ in 0..<1500 {
+            let name = Int.random(in: 0..<300, using: &numbers)
+            switch Int.random(in: 0..<4, using: &numbers) {
+            case 0:
+                timers[name]?.cancel()
+                due[name] = nil
+            case 1:
+                timers[name] = nil
+                due[name] = nil
+            default:
+                let timer =
+                    timers[name]
+                    ?? Timer(on: loop) {
+                        #expect(due[name].map { $0.lowerBound <= loop.now } == true)
+                        fired.append(name)
+                    }
+                timers[name] = timer
+                let delay = Duration.microseconds(Int.random(in: 0..<30_000, using: &numbers))
+                let earliest = loop.now + delay
+                timer.arm(after: delay)
+                due[name] = earliest...(loop.now + delay)
+            }
+        }
+        run(loop) { fired.count >= due.count }
+        settle(loop)
+        #expect(fired.sorted() == due.keys.sorted())
+        for (one, next) in zip(fired, fired.dropFirst()) {
+            guard let first = due[one], let second = due[next] else { continue }
+            #expect(first.lowerBound <= second.upperBound)
+        }
+        #expect(timers.values.allSatisfy { !$0.isArmed })
+    }
+
+    /// A second and more leaves room to wake once for many.
+    @Test func ofASecondAndMoreMeetOnAGrid() {
+        var numbers = SplitMix(seed: 5)
+        for _ in 0..<2000 {
+            let now = Instant(nanoseconds: .random(in: 0..<1 << 50, using: &numbers))
+            let magnitude = Int64(1) << Int64.random(in: 0..<45, using: &numbers)
+            let delay = Duration.nanoseconds(magnitude + .random(in: 0..<1000, using: &numbers))
+            let late = Timer.due(after: delay, from: now) - (now + delay)
+            #expect(late >= .zero)
+            #expect(late < .milliseconds(269))
+            #expect(delay < .seconds(1) ? late == .zero : late <= delay / 128)
+        }
+        let times = (0..<1000).map { Instant(nanoseconds: (1 << 40) + $0 * 1_000_000) }
+        let meetings = Set(times.map { Timer.due(after: .seconds(10), from: $0) })
+        #expect(meetings.count < 20)
+        #expect(Timer.due(after: .zero - .seconds(2), from: times[0]) == times[0])
     }
 
     @Test func thatAreCancelledDoNotFire() {

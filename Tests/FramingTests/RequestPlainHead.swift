@@ -33,6 +33,13 @@ struct PlainHead {
         self.fields = fields
     }
 
+    /// A head and nothing behind it.
+    init?(_ bytes: ArraySlice<UInt8>) {
+        var bytes = bytes
+        self.init(&bytes)
+        guard bytes.isEmpty else { return nil }
+    }
+
     private static func line(_ bytes: inout ArraySlice<UInt8>) -> [UInt8]? {
         for i in bytes.indices.dropLast() where bytes[i] == 13 && bytes[i + 1] == 10 {
             defer { bytes = bytes[(i + 2)...] }
@@ -60,24 +67,13 @@ struct PlainHead {
             || values(of: "host").count > 1
     }
 
-    /// The fields the canonical form of this head should have.
-    func expectedFields(in head: RequestHead) -> [HeaderField] {
+    /// The fields that should be kept of this head.
+    var expectedFields: [HeaderField] {
         let left = [
             "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding",
             "content-length", "expect", "http2-settings", "upgrade",
         ]
-        var expected = fields.filter { !left.contains($0.name.lowercased()) }
-        let options = values(of: "connection").joined(separator: ",").lowercased()
-        let names = options.split(separator: ",").map { option in
-            String(option.filter { $0 != " " && $0 != "\t" })
-        }
-        if names.contains("upgrade"), version == "HTTP/1.1" {
-            expected += fields.filter { $0.name.lowercased() == "upgrade" }
-        }
-        if ["POST", "PUT", "PATCH"].contains(method) {
-            expected.append(HeaderField(name: "Content-Length", value: "0"))
-        }
-        return expected
+        return fields.filter { !left.contains($0.name.lowercased()) }
     }
 
     /// Takes a complete body off the front of `bytes`; false if it is not the one that was handed

@@ -13,6 +13,8 @@ struct OpenAIStream: EventStream, Sendable {
     private var template = EventTemplate()
     private(set) var writer: StreamWriter
     var isDone: Bool { writer.isDone }
+    /// What each event is compared with.
+    var learned: [[UInt8]] { template.learned }
 
     init(_ options: StreamOptions) { writer = StreamWriter(options) }
 

@@ -26,6 +26,9 @@ struct EventTemplate: Sendable {
         var headCount = 0
     }
 
+    /// What each event is compared with.
+    var learned: [[UInt8]] { [upstream.bytes] }
+
     /// What was learned no longer holds: the state of a choice has changed.
     mutating func forget() { isLearned = false }
 
@@ -69,23 +72,23 @@ struct EventTemplate: Sendable {
     mutating func learn(_ event: Span<UInt8>, for writer: StreamWriter) -> Bool {
         isLearned = false
         guard writer.hasBegun else { return false }
-        var reader = TemplateReader()
+        // The arrays keep their memory: learning anew each second allocates nothing, and what is at
+        // hand stays where it is.
+        client.bytes.removeAll(keepingCapacity: true)
+        var reader = TemplateReader(into: client)
+        client = Frame()
+        defer { client = reader.output.frame }
         // What is wrong with an event will be found, and said, on the slow path.
         guard let isSimple = try? reader.readEvent(event, writer), isSimple,
             let text = reader.text, !reader.hasControls
         else { return false }
-        upstream.bytes = []
+        upstream.bytes.removeAll(keepingCapacity: true)
         upstream.bytes.reserveCapacity(event.count &- text.count)
         upstream.bytes.append(event, 0..<text.lowerBound)
         upstream.bytes.append(event, text.upperBound..<event.count)
         upstream.headCount = text.lowerBound
         call = reader.call.map { ($0, reader.choice) }
-        if let changed = reader.output.changed(event) {
-            client = changed
-            passesThrough = false
-        } else {
-            passesThrough = true
-        }
+        passesThrough = reader.output.isUnchanged(event)
         // Separators double when they are escaped; what is near the limit is measured exactly.
         limit = writer.options.eventSplit / 2
         isLearned = true
@@ -95,11 +98,14 @@ struct EventTemplate: Sendable {
 
 /// Writes what will leave of an event; as long as that is the event itself, nothing is copied.
 private struct TemplateOutput {
-    private var frame = EventTemplate.Frame()
+    private(set) var frame: EventTemplate.Frame
     private var text: Range<Int>?
     /// How much of the event would leave as it stands.
     private var sameCount = 0
     private var isSame = true
+
+    /// Writes into the memory of `frame`, which holds nothing.
+    init(into frame: EventTemplate.Frame) { self.frame = frame }
 
     @inline(__always)
     mutating func put(_ literal: StaticString, _ event: Span<UInt8>) {
@@ -140,11 +146,11 @@ private struct TemplateOutput {
         if isSame { sameCount = text.upperBound }
     }
 
-    /// What leaves; `nil` if it is the event.
-    mutating func changed(_ event: Span<UInt8>) -> EventTemplate.Frame? {
-        if isSame, sameCount == event.count { return nil }
+    /// Whether all of the event leaves as it stands; if not, `frame` says what does.
+    mutating func isUnchanged(_ event: Span<UInt8>) -> Bool {
+        if isSame, sameCount == event.count { return true }
         if isSame { change(event) }
-        return frame
+        return false
     }
 
     /// From here on what leaves differs from the event.
@@ -162,7 +168,7 @@ private struct TemplateOutput {
 ///
 /// The methods return `false` for everything that the slow path must look at.
 private struct TemplateReader {
-    var output = TemplateOutput()
+    var output: TemplateOutput
     /// Where the text stands, once it was met.
     private(set) var text: Range<Int>?
     /// The number of the choice, once it was met.
@@ -173,6 +179,9 @@ private struct TemplateReader {
     var hasControls: Bool { scanner.hasControls }
     private var scanner = JSONScanner(depthLimit: 64)
     private var others = OtherKeys()
+
+    /// What leaves is written into the memory of `frame`, which holds nothing.
+    init(into frame: EventTemplate.Frame) { output = TemplateOutput(into: frame) }
 
     /// Members met so far, to notice a second one of the same name.
     private struct Members: OptionSet {

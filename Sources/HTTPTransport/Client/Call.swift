@@ -1,6 +1,6 @@
 // One request to an upstream and its answer, on a connection of its own.
 
-internal import EventLoop
+public import EventLoop
 public import Framing
 internal import Glibc
 
@@ -221,6 +221,13 @@ public struct CallTarget: Sendable {
             guard let self, let connection = self.connection, !isPaused else { return }
             connectionReadable(connection)
         }
+    }
+
+    /// Says what the observer touches with each part of the body.
+    public func willTouch(_ footprint: Footprint) {
+        var footprint = footprint
+        footprint.add(self, bytes: 160)
+        connection?.willTouch(footprint)
     }
 
     // MARK: - Connecting

@@ -15,7 +15,9 @@ public final class ConnectionPool: ConnectionUser {
     /// The loop all its connections are on.
     public let loop: Loop
     let failures: FailureWatch
-    private var idle: [String: [UpstreamConnection]] = [:]
+    /// A list, for there are few upstreams: looking for a name that is mostly the first costs less
+    /// than its hash.
+    private var idle: [(key: String, connections: [UpstreamConnection])] = []
     /// Calls whose answers are complete but for the end of the body.
     private var ending: [ObjectIdentifier: (call: Call, since: Instant)] = [:]
     private var contexts: [TLSContext.Trust: TLSContext] = [:]
@@ -41,19 +43,20 @@ public final class ConnectionPool: ConnectionUser {
 
     /// Closes all idle connections.
     public func closeAll() {
-        for connection in idle.values.joined() { connection.close() }
-        idle = [:]
+        for connection in idle.map(\.connections).joined() { connection.close() }
+        idle = []
         for call in ending.values.map(\.call) { call.cancel() }
     }
 
     /// How many connections are idle.
-    public var idleCount: Int { idle.values.reduce(0) { $0 + $1.count } }
+    public var idleCount: Int { idle.reduce(0) { $0 + $1.connections.count } }
 
     /// The connection used last, which is the likeliest to be alive.
     func take(for key: String) -> UpstreamConnection? {
-        let limit = loop.now
-        while let connection = idle[key]?.popLast() {
-            if limit - connection.idleSince < Self.idleTime { return connection }
+        guard let place = idle.firstIndex(where: { $0.key == key }) else { return nil }
+        let now = loop.now
+        while let connection = idle[place].connections.popLast() {
+            if now - connection.idleSince < Self.idleTime { return connection }
             connection.close()
         }
         return nil
@@ -64,8 +67,12 @@ public final class ConnectionPool: ConnectionUser {
         connection.handOver(to: self)
         connection.watchWriting(false)
         connection.watchReading(true)
-        idle[key, default: []].append(connection)
-        if idle[key, default: []].count > Self.idleLimit { idle[key]?.removeFirst().close() }
+        let place = idle.firstIndex { $0.key == key } ?? idle.count
+        if place == idle.count { idle.append((key, [])) }
+        idle[place].connections.append(connection)
+        if idle[place].connections.count > Self.idleLimit {
+            idle[place].connections.removeFirst().close()
+        }
         if let sweep, !sweep.isArmed { sweep.arm(after: Self.idleTime) }
     }
 
@@ -84,19 +91,15 @@ public final class ConnectionPool: ConnectionUser {
     private func closeOld() {
         let now = loop.now
         for (call, since) in ending.values where now - since >= Self.idleTime { call.cancel() }
-        for key in Array(idle.keys) {
-            let old = (idle[key] ?? []).filter { now - $0.idleSince >= Self.idleTime }
-            old.forEach(remove)
-        }
+        let old = idle.map(\.connections).joined().filter { now - $0.idleSince >= Self.idleTime }
+        old.forEach(remove)
         if idleCount > 0 || !ending.isEmpty { sweep?.arm(after: Self.idleTime) }
     }
 
     private func remove(_ connection: UpstreamConnection) {
         connection.close()
-        for key in Array(idle.keys) {
-            idle[key]?.removeAll { $0 === connection }
-            if idle[key]?.isEmpty == true { idle[key] = nil }
-        }
+        for place in idle.indices { idle[place].connections.removeAll { $0 === connection } }
+        idle.removeAll { $0.connections.isEmpty }
     }
 
     /// An idle connection has nothing to say: it was closed, or the upstream is out of step.

@@ -75,6 +75,13 @@ protocol ConnectionUser: AnyObject {
     /// Hands the connection to another user, who from now on holds it.
     func handOver(to user: any ConnectionUser) { unsafe self.user = user }
 
+    /// Says what is touched with each read besides the connection itself.
+    func willTouch(_ footprint: Footprint) {
+        var footprint = footprint
+        footprint.add(self, bytes: 64)
+        reading?.footprint = footprint
+    }
+
     /// Sends as much as goes. `more` says that the next bytes follow at once.
     func send(_ bytes: UnsafeRawBufferPointer, more: Bool) -> Socket.Transfer {
         unsafe socket?.send(bytes, more: more) ?? .ended

@@ -7,10 +7,10 @@ internal import Glibc
 
 /// One connection from a client.
 ///
-/// The socket is ours alone. evhttp has a bufferevent without a descriptor: we put one canonical
-/// request head into its input, and take what it writes out of its output. So nothing that evhttp
-/// would misread ever reaches it, a client that leaves is seen at once, and a streamed answer goes
-/// straight to the socket.
+/// The socket is ours alone. evhttp has a bufferevent without a descriptor: we put one checked
+/// request line at a time into its input, and take what is written out of its output. So nothing
+/// that evhttp would misread ever reaches it, a client that leaves is seen at once, and a streamed
+/// answer goes straight to the socket.
 @safe final class ClientConnection {
     /// What the connection is doing.
     enum Phase {
@@ -29,13 +29,13 @@ internal import Glibc
     // What a token touches stands first, so that it lies together in memory.
     let server: HTTPServer
     var socket: Socket?
-    /// Whether there may be bytes in the output. Asking the output itself costs more than a token
-    /// has to give.
-    private var mayHaveOutput = true
+    /// Whether there may be bytes to send: a head, or something in the output. Asking the output
+    /// itself costs more than a token has to give.
+    var mayHaveOutput = false
     /// TLS may hold bytes of which no edge tells, and may want to be called for any edge.
-    private var isSecure = false
+    private(set) var isSecure = false
     /// evhttp's bufferevent; freed by evhttp with its connection.
-    private let stream: OpaquePointer
+    let stream: OpaquePointer
     private var connection: OpaquePointer?
     private(set) var watch: Watch?
     var deadlineTimer: Timer?
@@ -51,16 +51,15 @@ internal import Glibc
     /// Set while bytes are being parsed, so that an answer given at once does not start a second
     /// parse.
     private var isParsing = false
-    /// Set by evhttp's callback: the request it parsed.
-    var request: UnsafeMutablePointer<evhttp_request>?
-
     var hasRequestBegun = false
     var deadline: Instant?
     var requestDeadline: Instant?
     var stallDeadline: Instant?
     /// Whether TLS has still to agree with the client.
     var isShakingHands = false
-    private var isBlocked = false
+    var isBlocked = false
+    /// The head of an answer, until the first bytes behind it leave.
+    var waitingHead: [UInt8] = []
     /// What the kernel held for the client when it was looked at last.
     var heldAtStall = Int.max
     /// When the client took something last, as far as is known.
@@ -85,8 +84,10 @@ internal import Glibc
         let descriptor = unsafe bufferevent_getfd(stream)
         guard descriptor >= 0 else { return drop() }
         unsafe bufferevent_setfd(stream, -1)
+        unsafe bufferevent_setwatermark(stream, Int16(EV_READ), 0, 0)
+        let input = unsafe bufferevent_get_input(stream)
+        unsafe evbuffer_drain(input, evbuffer_get_length(input))
         socket = Socket(owning: descriptor)
-        socket?.sendWithoutDelay()
         if let tls = server.tls, socket?.localAddress().isUnix == false {
             guard let session = tls.accept(descriptor) else { return drop() }
             socket?.tls = session
@@ -106,7 +107,7 @@ internal import Glibc
     // MARK: - Reading
 
     private func ready(_ seen: Readiness) {
-        if seen.contains(.write) { flush() }
+        if seen.contains(.write), mayHaveOutput { flush() }
         guard isSecure || seen.contains(.read) || seen.contains(.closed) else { return }
         switch phase {
         case .reading: readRequests(seen)
@@ -131,7 +132,8 @@ internal import Glibc
             case .reading: break
             // The client may have left right behind its request.
             case .replying(let exchange): return readWhileReplying(exchange, seen)
-            case .lingering, .closed: return
+            case .lingering: return discard()
+            case .closed: return
             }
             let wanted = bytesToReadInPlace
             switch wanted > 0 ? receiveBody(wanted) : unsafe receive(into: server.loop.scratch) {
@@ -227,7 +229,7 @@ internal import Glibc
         parse(Span())
     }
 
-    /// A whole request is there: evhttp parses its canonical head, and the handler gets it.
+    /// A whole request is there: evhttp parses its line, and the handler gets it.
     private func dispatch() {
         guard let head else { return drop() }
         self.head = nil
@@ -236,10 +238,10 @@ internal import Glibc
         deadline = nil
         requestDeadline = nil
         hasRequestBegun = false
-        unsafe request = nil
-        server.parse(for: self) {
-            unsafe head.canonical.withUnsafeBytes {
-                _ = unsafe evbuffer_add(bufferevent_get_input(stream), $0.baseAddress, $0.count)
+        let request = unsafe server.parse {
+            unsafe head.text.withUnsafeBytes {
+                _ = unsafe evbuffer_add(
+                    bufferevent_get_input(stream), $0.baseAddress, head.lineBytes)
             }
             // With no descriptor behind it, nobody else tells evhttp that there is input.
             unsafe bufferevent_trigger(stream, Int16(EV_READ), 0)
@@ -280,131 +282,24 @@ internal import Glibc
         watch?.callAgain(.read)
     }
 
-    // MARK: - Writing
-
-    /// Sends what evhttp and the exchange have put into the output, as far as the socket takes it.
-    func flush() {
-        guard let output = unsafe bufferevent_get_output(stream) else { return }
-        while unsafe evbuffer_get_length(output) > 0 {
-            switch unsafe send(output) {
-            case .bytes: break
-            case .wouldBlock, .wantsRead: return waitForRoom()
-            case .ended, .failed: return clientLeft()
-            }
-            stallDeadline = nil
-        }
-        stallDeadline = nil
-        mayHaveOutput = false
-        drained()
-    }
-
-    /// Sends a part of the output: all of its pieces by one call, or by TLS its first one.
-    private func send(_ output: OpaquePointer) -> Socket.Transfer {
-        guard let descriptor = socket?.descriptor else { return .ended }
-        if !isSecure {
-            while true {
-                let count = unsafe evbuffer_write(output, descriptor)
-                if count >= 0 { return .bytes(Int(count)) }
-                if errno != EINTR { return errno == EAGAIN ? .wouldBlock : .failed(errno) }
-            }
-        }
-        // A write that would block is repeated with at least as many bytes, and they must follow
-        // each other in memory: a TLS record holds 16 KiB.
-        let length = unsafe min(evbuffer_get_length(output), 16 * 1024)
-        guard let start = unsafe evbuffer_pullup(output, length) else { return .failed(ENOMEM) }
-        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: length)
-        let sent = unsafe socket?.send(bytes) ?? .ended
-        if case .bytes(let count) = sent { unsafe evbuffer_drain(output, count) }
-        return sent
-    }
-
-    /// Sends bytes of a streamed answer at once, or as soon as what is before them has gone.
-    @inline(__always)
-    func write(_ bytes: UnsafeRawBufferPointer) {
-        if unsafe bytes.isEmpty { return }
-        if mayHaveOutput, unsentBytes > 0 {
-            unsafe append(bytes)
-            return flush()
-        }
-        switch unsafe socket?.send(bytes) {
-        case .bytes(let count):
-            if count == bytes.count { return }
-            unsafe append(UnsafeRawBufferPointer(rebasing: bytes[count...]))
-            // The socket took a part, so it is full: it will tell when there is room.
-            flush()
-        case .wouldBlock, .wantsRead:
-            unsafe append(bytes)
-            waitForRoom()
-        case .ended, .failed, nil: clientLeft()
-        }
-    }
-
-    func append(_ bytes: UnsafeRawBufferPointer) {
-        mayHaveOutput = true
-        unsafe evbuffer_add(bufferevent_get_output(stream), bytes.baseAddress, bytes.count)
-    }
-
-    private func writeNow(_ text: StaticString) {
-        unsafe write(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    /// Whether this answer is the connection's last whatever the client wants.
-    var isDraining: Bool { server.isDraining }
-
-    /// Bytes that the client has not taken yet.
-    var unsentBytes: Int {
-        guard let output = unsafe bufferevent_get_output(stream) else { return 0 }
-        return unsafe evbuffer_get_length(output)
-    }
-
-    private func waitForRoom() {
-        if stallDeadline == nil, let stall = server.options.deadlines.clientStall {
-            heldAtStall = socket?.unacknowledgedBytes ?? 0
-            stallBegan = server.loop.now
-            stallDeadline = stallBegan + stall
-            armDeadlineTimer()
-        }
-        guard case .replying(let exchange) = phase else { return }
-        let unsent = unsentBytes
-        if !isBlocked, unsent > server.options.blockedAbove {
-            isBlocked = true
-            exchange.observer?.clientBlocked()
-        } else if isBlocked, unsent <= server.options.drainedBelow {
-            isBlocked = false
-            exchange.observer?.clientDrained()
-        }
-        exchange.webSocket?.outputMoved()
-    }
-
-    private func drained() {
-        switch phase {
-        case .replying(let exchange):
-            if isBlocked {
-                isBlocked = false
-                exchange.observer?.clientDrained()
-            }
-            if exchange.isComplete { finish(exchange) }
-            exchange.webSocket?.outputMoved()
-        case .lingering: socket?.endSending()
-        case .reading, .closed: return
-        }
-    }
+    // MARK: - Endings
 
     /// The last byte of the answer is in the kernel's hands.
-    private func finish(_ exchange: HTTPExchange) {
+    func finish(_ exchange: HTTPExchange) {
         server.bodyBytes -= exchange.bodyBytes
-        exchange.handBack()
+        let isLast = !exchange.keepsConnection || server.isDraining
+        exchange.handBack(forNext: !isLast)
         phase = .reading
         exchange.observer?.replyDelivered()
         guard case .reading = phase else { return }
-        guard exchange.keepsConnection, !server.isDraining else { return linger() }
+        guard !isLast, !server.isDraining else { return linger() }
         setDeadline(server.options.deadlines.idle)
-        // Bytes may wait here, or in the kernel, whose edges have been told already: but while
-        // there is room here, whatever an edge told of was read to the end.
-        if !isParsing, isSecure || !unread.isEmpty { watch?.callAgain(.read) }
+        if !isParsing, mayHoldUnread { watch?.callAgain(.read) }
     }
 
-    // MARK: - Endings
+    /// Whether bytes may wait of which no edge will tell: here, in TLS, or in the kernel, whose edge
+    /// came when there was no room here. Otherwise whatever an edge told of was read to the end.
+    private var mayHoldUnread: Bool { isSecure || !unread.isEmpty }
 
     func refuse(_ cause: HTTPServer.Refusal.Cause) {
         let reply = server.refusalReply(
@@ -414,7 +309,8 @@ internal import Glibc
         head.add(contentLength: reply.body.count)
         head.add("Connection", "close")
         put(&head)
-        put(reply.body)
+        unsafe reply.body.withUnsafeBytes { unsafe write($0) }
+        if case .closed = phase { return }
         flush()
         if case .closed = phase { return }
         linger()
@@ -439,8 +335,7 @@ internal import Glibc
         phase = .lingering
         if unsentBytes == 0 { socket?.endSending() }
         setDeadline(Self.lingeringTime)
-        // Not now: this may be inside a read of an upstream, whose bytes are in the loop's buffer.
-        watch?.callAgain(.read)
+        if mayHoldUnread { watch?.callAgain(.read) }
     }
 
     /// The client has closed, half-closed or reset. In the middle of an answer that means: it does

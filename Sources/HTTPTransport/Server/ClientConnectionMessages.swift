@@ -34,5 +34,7 @@ extension ClientConnection {
         exchange.connectionDropped()
         unread = []
         linger()
+        // What came while there was no room for answers was not read.
+        watch?.callAgain(.read)
     }
 }

@@ -1,5 +1,6 @@
 // One request and its answer, whatever brought it here.
 
+public import EventLoop
 public import HTTPTypes
 
 /// What whoever answers a request wants to hear of the client. All calls come on the loop's thread,
@@ -41,9 +42,9 @@ open class Exchange {
         self.body = body
     }
 
-    /// The value of a request field, whatever the case of its name; the first one, if there are
-    /// several. A stream's request has none any more once the stream has begun.
-    open func header(_ name: String) -> String? { nil }
+    /// The value of a request field, named in lower case; the first one, if there are several. A
+    /// stream's request has none any more once the stream has begun.
+    open func header(_ name: StaticString) -> String? { nil }
 
     /// The client's address without its port.
     open var clientAddress: String { "-" }
@@ -77,6 +78,9 @@ open class Exchange {
 
     /// Sends the last part of a streamed answer, possibly empty, and ends it.
     open func finishStream(_ buffer: inout [UInt8]) {}
+
+    /// Adds what `write` touches.
+    open func addFootprint(to footprint: inout Footprint) {}
 
     /// Fills a silence, where the stream itself knows no comments.
     open func keepAlive() {}

@@ -26,6 +26,10 @@ internal import HTTPTypes
     private let isHTTP10: Bool
     private let asksForWebSocket: Bool
     private(set) var keepsConnection: Bool
+    /// The request's fields and the text they stand in. Gone once a stream begins: for the time of
+    /// that, which may be long, they are only memory.
+    private var fields: [RequestField]
+    private var text: [UInt8]
     private(set) var bodyBytes: Int
     /// What the connection has become, if it was upgraded.
     private(set) var webSocket: WebSocket?
@@ -40,15 +44,13 @@ internal import HTTPTypes
         keepsConnection = head.keepsAlive
         isHTTP10 = head.isHTTP10
         asksForWebSocket = head.wantsUpgrade && head.method == .get
-        // evhttp parsed this out of the canonical head, so it is there.
-        let target = unsafe evhttp_request_get_uri(request).map { unsafe String(cString: $0) }
-        super.init(method: head.method, target: target ?? "/", body: body)
+        fields = head.fields
+        text = head.text
+        super.init(method: head.method, target: head.target, body: body)
     }
 
-    override func header(_ name: String) -> String? {
-        guard isOpen, let value = unsafe evhttp_find_header(request.pointee.input_headers, name)
-        else { return nil }
-        return unsafe String(cString: value)
+    override func header(_ name: StaticString) -> String? {
+        isOpen ? fields.value(of: name, in: text) : nil
     }
 
     override var clientAddress: String {
@@ -79,7 +81,11 @@ internal import HTTPTypes
         // RFC 9110, section 8.6: none with 204.
         if reply.status != 204 { head.add(contentLength: reply.body.count) }
         connection.put(&head)
-        if method != .head { connection.put(reply.body) }
+        if method != .head {
+            unsafe reply.body.withUnsafeBytes { unsafe connection.write($0) }
+            // Writing may find that the client has left.
+            guard isComplete else { return }
+        }
         connection.flush()
     }
 
@@ -90,9 +96,8 @@ internal import HTTPTypes
         var head = makeHead(200, fields)
         if !isHTTP10 { head.addChunked() }
         connection.put(&head)
-        // The request is read: for the time of the stream, which may be long, its fields are only
-        // memory.
-        unsafe evhttp_clear_headers(request.pointee.input_headers)
+        self.fields = []
+        text = []
     }
 
     /// The head of an answer but for what says how its body is framed. It is written past evhttp,
@@ -120,6 +125,11 @@ internal import HTTPTypes
     override func write(_ buffer: inout [UInt8]) {
         guard case .streaming = state else { return }
         send(&buffer, last: false)
+    }
+
+    override func addFootprint(to footprint: inout Footprint) {
+        footprint.add(self, bytes: 96)
+        footprint.add(connection, bytes: 64)
     }
 
     override func finishStream(_ buffer: inout [UInt8]) {
@@ -169,12 +179,13 @@ internal import HTTPTypes
 
     // MARK: - Parts
 
-    /// Gives the request back to evhttp, which then waits for the next one.
-    func handBack() {
+    /// Gives the request back to evhttp, which then waits for the next one. Where there is none it
+    /// goes with the connection.
+    func handBack(forNext: Bool) {
         guard case .complete = state else { return }
         state = .over
         // Nothing of the answer went through evhttp, so to it this one had no head and no body.
-        unsafe evhttp_send_reply_end(request)
+        if forNext { unsafe evhttp_send_reply_end(request) }
     }
 
     /// The connection is gone, and with it evhttp's request.

@@ -7,9 +7,9 @@ internal import Glibc
 
 /// Accepts connections and hands every valid request to a handler as an `Exchange`.
 ///
-/// evhttp accepts, parses the canonical head and writes ordinary answers. It never touches a
-/// socket: each connection belongs to a `ClientConnection`, which reads strictly and feeds evhttp
-/// one checked request at a time.
+/// evhttp accepts and parses the line of each checked request, one at a time. It never touches a
+/// socket: each connection belongs to a `ClientConnection`, which reads strictly and writes the
+/// answers.
 @safe public final class HTTPServer {
     /// What the server is held to.
     public struct Options: Sendable {
@@ -106,8 +106,8 @@ internal import Glibc
     private var connections: [ObjectIdentifier: ClientConnection] = [:]
     private var newcomers: [ClientConnection] = []
     private var adoption: Timer?
-    /// The connection whose request evhttp is parsing right now.
-    private weak var parsing: ClientConnection?
+    /// What evhttp has made of the head it was given last.
+    private var parsedRequest: UnsafeMutablePointer<evhttp_request>?
     /// Set by `drain`: every answer closes its connection.
     private(set) var isDraining = false
 
@@ -211,6 +211,12 @@ internal import Glibc
             // Else evhttp's accept registers the descriptor for writing and takes that back, which
             // is two more system calls for a descriptor it is about to lose.
             unsafe bufferevent_disable(stream, Int16(EV_WRITE))
+            // The same for reading, which it enables itself: libevent holds that back while the
+            // input is at its mark. `adopt` takes the byte away again.
+            let input = unsafe bufferevent_get_input(stream)
+            unsafe evbuffer_unfreeze(input, 0)
+            unsafe evbuffer_add(input, "-", 1)
+            unsafe bufferevent_setwatermark(stream, Int16(EV_READ), 0, 1)
             unsafe server.newcomers.append(ClientConnection(stream: stream, server: server))
             server.adoption?.fireThisTurn()
             return unsafe stream
@@ -242,12 +248,12 @@ internal import Glibc
         for listener in listeners { listener.resume() }
     }
 
-    /// Lets evhttp parse the canonical head it has just been given; its request, or `nil` if evhttp
-    /// refuses it, which only a bug can cause.
-    func parse(for connection: ClientConnection, _ feed: () -> Void) {
-        parsing = connection
+    /// Lets evhttp parse the head that `feed` gives to it; its request, or `nil` if evhttp refuses
+    /// it, which only a bug can cause.
+    func parse(_ feed: () -> Void) -> UnsafeMutablePointer<evhttp_request>? {
+        unsafe parsedRequest = nil
         feed()
-        parsing = nil
+        return unsafe parsedRequest
     }
 
     private static let parsed:
@@ -255,7 +261,7 @@ internal import Glibc
             request, context in
             guard let context = unsafe context else { return }
             unsafe Unmanaged<HTTPServer>.fromOpaque(context).takeUnretainedValue()
-                .parsing?.request = request
+                .parsedRequest = request
         }
 }
 
