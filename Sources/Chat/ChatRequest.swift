@@ -7,7 +7,7 @@ public import JSON
 /// Nothing is converted: fields are views into the client's bytes, so that a writer can send on
 /// what it does not change. Values mean what OpenAI's reference says; `null` means absent, and of
 /// duplicate keys the last one counts.
-public struct ChatRequest: Sendable {
+public final class ChatRequest: CheckedRequest {
     /// The whole body.
     public let json: JSONText
     /// The top-level members in the client's order, duplicates included.
@@ -25,6 +25,8 @@ public struct ChatRequest: Sendable {
     /// Whether any message has a sound part.
     public let hasAudio: Bool
 
+    /// Whether a name stands there twice; for most requests no.
+    private let hasDuplicates: Bool
     /// By name, if there are so many members that looking through them would take long.
     private let lastIndex: [String: Int]?
 
@@ -39,34 +41,29 @@ public struct ChatRequest: Sendable {
     ///
     /// - Throws: `invalid_json`, `missing_field` or `invalid_value`, the latter two with `param`.
     public init(reading body: [UInt8]) throws(APIError) {
-        do {
-            json = try JSONText(body, depthLimit: Self.depthLimit)
-        } catch {
-            throw .invalidJSON(error)
-        }
-        guard json.kind == .object else {
-            throw APIError(.invalidValue, "The request body must be a JSON object.")
-        }
-        let scan = try MessageScan.scan(json)
-        members = json.members
-        names = members.map { $0.key.string ?? "" }
+        let scan = try RequestScan(body)
+        json = scan.json
+        members = scan.members
+        names = scan.names
+        hasDuplicates = scan.hasDuplicates
         lastIndex =
-            names.count <= 32
+            names.count <= RequestScan.fewMembers
             ? nil
             : Dictionary(zip(names, names.indices), uniquingKeysWith: { _, later in later })
-        messageRanges = scan.messages
-        developerRoles = scan.developerRoles
-        repairs = scan.repairs
-        hasImages = scan.hasImages
-        hasAudio = scan.hasAudio
-        try checkFields()
+        messageRanges = scan.messages.messages
+        developerRoles = scan.messages.developerRoles
+        repairs = scan.messages.repairs
+        hasImages = scan.messages.hasImages
+        hasAudio = scan.messages.hasAudio
+        if scan.hasFaultyField { try checkFields() }
     }
 
     /// Throws for the first field, in the alphabet's order, that is not of its type.
     private func checkFields() throws(APIError) {
         var first: (name: String, fault: APIError)?
         for (index, name) in names.enumerated() {
-            guard let field = Self.fieldsByName[name], isLast(index) else { continue }
+            guard let place = Self.fieldNames.place(of: name), isLast(index) else { continue }
+            let field = Self.fields[place]
             let value = members[index].value
             guard !value.isNull, first.map({ field.name < $0.name }) ?? true else { continue }
             do { try field.check(value) } catch { first = (field.name, error) }
@@ -82,7 +79,9 @@ public struct ChatRequest: Sendable {
     }
 
     /// Whether the member at `index` is the one that counts for its name.
-    public func isLast(_ index: Int) -> Bool { self.index(of: names[index]) == index }
+    public func isLast(_ index: Int) -> Bool {
+        !hasDuplicates || self.index(of: names[index]) == index
+    }
 
     private func index(of name: String) -> Int? {
         if let lastIndex { return lastIndex[name] }

@@ -36,7 +36,8 @@ extension ChatRequest {
     /// The names of all fields whose types are checked.
     public static var knownFields: [String] { fields.map(\.name) }
 
-    static let fieldsByName = Dictionary(uniqueKeysWithValues: fields.map { ($0.name, $0) })
+    /// Their names; places in it are those in `fields`.
+    static let fieldNames = NameTable(knownFields)
 
     /// All of them, in the alphabet's order, as the table in docs/PROTOCOLS.md.
     static let fields: [Field] = [
@@ -82,6 +83,12 @@ extension ChatRequest {
 }
 
 extension ChatRequest.Field {
+    /// Whether `value`, which is not null, is what this field may be.
+    func isFine(_ value: JSONText) -> Bool {
+        do { try check(value) } catch { return false }
+        return true
+    }
+
     /// Throws `invalid_value` if `value`, which is not null, is not what this field may be.
     func check(_ value: JSONText) throws(APIError) {
         switch type {

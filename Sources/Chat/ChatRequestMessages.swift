@@ -17,56 +17,16 @@ struct MessageScan {
     var hasImages = false
     var hasAudio = false
 
-    /// Walks `json`, a request's body, which is an object.
-    ///
-    /// - Throws: what is wrong with the messages that count: an earlier duplicate of a field is
-    /// never sent on, so its   faults do not matter either.
-    static func scan(_ json: JSONText) throws(APIError) -> MessageScan {
-        var walker = RequestWalker(before: json)
-        var scan: MessageScan?
-        var fault: APIError?
-        var count = 0
-        walker.enterObject()
-        while let name = walker.nextMember() {
-            count += 1
-            guard count <= ChatRequest.fieldLimit else {
-                throw APIError(
-                    .invalidValue,
-                    "The request body has more than \(ChatRequest.fieldLimit) fields.")
-            }
-            guard name == "messages" else {
-                walker.skip()
-                continue
-            }
-            (scan, fault) = (nil, nil)
-            guard walker.peekKind() != .null else {
-                walker.skip()
-                continue
-            }
-            var found = MessageScan()
-            // Kept instead of thrown: a later `messages` may take this one's place.
-            fault = found.attempt(&walker) { scan, walker throws(APIError) in
-                try scan.walkMessages(&walker)
-            }
-            scan = found
-        }
-        guard let scan else { throw .missingField("messages") }
-        if let fault { throw fault }
-        return scan
-    }
-
-    /// Runs `check` over the next value. If it throws half-way, the walker still ends up behind
-    /// that value.
-    private mutating func attempt(
-        _ walker: inout RequestWalker,
-        _ check: (inout MessageScan, inout RequestWalker) throws(APIError) -> Void
-    ) -> APIError? {
-        let start = walker
+    /// Walks the value of `messages`, which comes next. What is wrong with it is returned instead of
+    /// thrown, for a later member of that name may take this one's place; and the walker ends up
+    /// behind the value all the same.
+    mutating func walk(_ walker: inout RequestWalker) -> APIError? {
+        let start = walker.mark
         do {
-            try check(&self, &walker)
+            try walkMessages(&walker)
             return nil
         } catch {
-            walker = start
+            walker.mark = start
             walker.skip()
             return error
         }
@@ -98,27 +58,32 @@ struct MessageScan {
         var faults: [String: APIError] = [:]
         var hasRole = false
         walker.enterObject()
-        while let name = walker.nextMember() {
-            let fault: APIError?
-            if name == "role" {
-                hasRole = true
-                fault = walkRole(&walker, &turn)
-            } else {
-                turn.note(name, walker)
-                fault = attempt(&walker) { scan, walker throws(APIError) in
-                    try scan.walkField(&walker, name)
+        while let key = walker.nextKey() {
+            let field = MessageField(key, in: walker.source)
+            let (value, kind) = (walker.mark, walker.peekKind())
+            let begin = walker.offset
+            do {
+                if field == .role {
+                    hasRole = true
+                    try walkRole(&walker, kind, &turn)
+                } else {
+                    try walkField(&walker, field, kind)
                 }
+                if let field, !faults.isEmpty { faults[field.rawValue] = nil }
+            } catch {
+                // The walk may have ended half-way.
+                walker.mark = value
+                walker.skip()
+                if let field { faults[field.rawValue] = error }
             }
-            if let fault {
-                faults[name] = fault
-            } else if !faults.isEmpty {
-                faults[name] = nil
-            }
+            turn.note(field, kind, begin..<walker.offset)
         }
         messages[index] = start..<walker.offset
         if !hasRole { faults["role"] = .missingField("messages[\(index)].role") }
         if let fault = Self.first(of: faults) { throw fault }
-        if turn.role?.name == "developer", let role = turn.role {
+        // What a broken text says means nothing, and cannot be read.
+        guard walker.fault == nil else { return }
+        if turn.role?.name == .developer, let role = turn.role {
             developerRoles.append(role.range)
         }
         let needed = turn.repairs(in: walker.source, at: start)
@@ -127,44 +92,86 @@ struct MessageScan {
 
     /// The fault to tell of several: the same one each time.
     private static func first(of faults: [String: APIError]) -> APIError? {
-        faults.min { $0.key < $1.key }?.value
+        faults.isEmpty ? nil : faults.min { $0.key < $1.key }?.value
     }
 
     /// The role must be there; which words it may be is for the backend's templates.
-    private func walkRole(_ walker: inout RequestWalker, _ turn: inout MessageTurn) -> APIError? {
-        let kind = walker.peekKind()
+    private func walkRole(
+        _ walker: inout RequestWalker, _ kind: JSONKind, _ turn: inout MessageTurn
+    ) throws(APIError) {
         let range = walker.skip()
-        turn.role = kind == .string ? (walker.shortText(range) ?? "", range) : nil
-        if kind == .string { return nil }
-        let path = "messages[\(messages.count - 1)].role"
-        return kind == .null ? .missingField(path) : .invalidValue(path, "must be a string")
+        turn.role = nil
+        guard kind == .string else {
+            let path = "messages[\(messages.count - 1)].role"
+            throw kind == .null ? .missingField(path) : .invalidValue(path, "must be a string")
+        }
+        turn.role = (MessageRole(range, in: walker.source), range)
     }
 
     /// Any other field of a message. Clients replay what they were sent, nulls and unknown fields
     /// included.
     private mutating func walkField(
-        _ walker: inout RequestWalker, _ name: String
+        _ walker: inout RequestWalker, _ field: MessageField?, _ kind: JSONKind
     ) throws(APIError) {
-        let kind = walker.peekKind()
-        // Made only for an error.
-        let path = { [index = messages.count - 1] in "messages[\(index)].\(name)" }
-        switch (name, kind) {
-        case ("content", .array): try walkParts(&walker)
-        case ("content", .string), ("content", .null): walker.skip()
-        case ("content", _):
-            throw .invalidValue(path(), "must be a string or an array of content parts")
-        case ("tool_calls", .array): try walkToolCalls(&walker)
-        case ("name", .null), ("tool_call_id", .null), ("reasoning_content", .null):
+        switch (field, kind) {
+        case (.content, .array): try walkParts(&walker)
+        case (.content, .string), (.content, .null): walker.skip()
+        case (.content, _):
+            throw fault(.content, "must be a string or an array of content parts")
+        case (.toolCalls, .array): try walkToolCalls(&walker)
+        case (.name, .null), (.toolCallID, .null), (.reasoningContent, .null):
             repairs.append(.nullText(walker.skip()))
         case (_, .null): walker.skip()
-        case ("tool_calls", _): throw .invalidValue(path(), "must be an array")
-        case ("name", _), ("tool_call_id", _), ("refusal", _):
-            guard kind == .string else { throw .invalidValue(path(), "must be a string") }
+        case (.toolCalls, _): throw fault(.toolCalls, "must be an array")
+        case (.name?, _), (.toolCallID?, _), (.refusal?, _):
+            guard kind == .string else { throw fault(field, "must be a string") }
             walker.skip()
-        case ("function_call", _), ("audio", _):
-            guard kind == .object else { throw .invalidValue(path(), "must be an object") }
+        case (.functionCall?, _), (.audio?, _):
+            guard kind == .object else { throw fault(field, "must be an object") }
             walker.skip()
-        default: walker.skip()
+        case (.role, _), (.reasoningContent, _), (nil, _): walker.skip()
         }
+    }
+
+    /// What is wrong with a field of the message that is walked.
+    private func fault(_ field: MessageField?, _ what: String) -> APIError {
+        .invalidValue("messages[\(messages.count - 1)].\(field?.rawValue ?? "")", what)
+    }
+}
+
+/// The members of a message that are looked at.
+enum MessageField: String, CaseIterable {
+    case audio, content
+    case functionCall = "function_call"
+    case name
+    case reasoningContent = "reasoning_content"
+    case refusal, role
+    case toolCallID = "tool_call_id"
+    case toolCalls = "tool_calls"
+
+    private static let all = allCases
+    private static let names = NameTable(all.map(\.rawValue))
+
+    /// The member whose key stands at `key` of `text`; `nil` for any other.
+    init?(_ key: Range<Int>, in text: [UInt8]) {
+        guard let place = Self.names.place(ofKey: key, in: text.span) else { return nil }
+        self = Self.all[place]
+    }
+}
+
+/// The roles that are more than a word to the proxy.
+enum MessageRole: String, CaseIterable {
+    case assistant, developer, function
+
+    private static let all = allCases
+    private static let names = NameTable(all.map(\.rawValue))
+
+    /// The role that the string at `value` of `text` names; `nil` for any other.
+    init?(_ value: Range<Int>, in text: [UInt8]) {
+        guard value.count > 2,
+            let place = Self.names.place(
+                ofKey: (value.lowerBound + 1)..<(value.upperBound - 1), in: text.span)
+        else { return nil }
+        self = Self.all[place]
     }
 }

@@ -59,7 +59,7 @@ public struct MessageRepair: Sendable, Equatable {
 /// What one message says in those members that decide how it can be read.
 struct MessageTurn {
     /// Its role, if that is a text, and where it stands.
-    var role: (name: String, range: Range<Int>)?
+    var role: (name: MessageRole?, range: Range<Int>)?
     private var contentKind: JSONKind?
     private var nullContent: Range<Int>?
     /// The words of a refusal.
@@ -69,24 +69,18 @@ struct MessageTurn {
     /// A call of the time before tools.
     private var legacyCall: Range<Int>?
 
-    /// Takes note of the member `name`, before whose value `walker` stands.
-    mutating func note(_ name: String, _ walker: RequestWalker) {
-        var walker = walker
-        switch name {
-        case "content":
-            contentKind = walker.peekKind()
-            // Anything else may be long, and is walked elsewhere.
-            nullContent = contentKind == .null ? walker.skip() : nil
-        case "refusal":
-            let isText = walker.peekKind() == .string
-            let range = walker.skip()
-            refusal = isText && range.count > 2 ? range : nil
-        case "tool_calls":
-            hasCalls = walker.peekKind() == .array
-            nullCalls = hasCalls ? nil : walker.skip()
-        case "function_call":
-            legacyCall = walker.peekKind() == .object ? walker.skip() : nil
-        default: break
+    /// Takes note of a member whose value stands at `range`.
+    mutating func note(_ field: MessageField?, _ kind: JSONKind, _ range: Range<Int>) {
+        switch field {
+        case .content:
+            contentKind = kind
+            nullContent = kind == .null ? range : nil
+        case .refusal: refusal = kind == .string && range.count > 2 ? range : nil
+        case .toolCalls:
+            hasCalls = kind == .array
+            nullCalls = hasCalls ? nil : range
+        case .functionCall: legacyCall = kind == .object ? range : nil
+        case .audio, .name, .reasoningContent, .role, .toolCallID, nil: break
         }
     }
 
@@ -101,13 +95,13 @@ struct MessageTurn {
         if let refusal, contentKind == nil || contentKind == .null {
             // A refused turn has its words there instead.
             say("content", Array(source[refusal]), insteadOf: nullContent)
-        } else if contentKind == nil, role?.name == "assistant", !hasCalls {
+        } else if contentKind == nil, role?.name == .assistant, !hasCalls {
             say("content", Array("null".utf8), insteadOf: nil)
         }
         if let legacyCall, !hasCalls {
             say("tool_calls", Self.calls(from: legacyCall, in: source), insteadOf: nullCalls)
         }
-        if let role, role.name == "function" {
+        if let role, role.name == .function {
             repairs.append(MessageRepair(role.range, Array(#""tool""#.utf8)))
         }
         if !members.isEmpty {

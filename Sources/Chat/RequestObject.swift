@@ -21,8 +21,6 @@ extension CheckedRequest {
     public var model: String? { self["model"]?.string }
 }
 
-extension ChatRequest: CheckedRequest {}
-
 /// A body known to be a JSON object whose fields have the right types.
 struct RequestObject: Sendable {
     let json: JSONText

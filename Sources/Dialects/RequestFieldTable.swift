@@ -74,9 +74,12 @@ extension FieldRule {
     }
 
     /// The rule for `name`; `nil` if OpenAI knows no such field.
-    static func named(_ name: String) -> FieldRule? { byName[name] }
+    static func named(_ name: String) -> FieldRule? { place(of: name).map { table[$0] } }
 
-    private static let byName = Dictionary(uniqueKeysWithValues: table.map { ($0.name, $0) })
+    /// Where the rule for `name` stands in the table.
+    static func place(of name: String) -> Int? { names.place(of: name) }
+
+    private static let names = NameTable(table.map(\.name))
 
     /// Every field of OpenAI's "Create chat completion", in the alphabet's order.
     public static let table: [FieldRule] = [

@@ -53,12 +53,17 @@ struct RequestParameters {
             }
         }
         if opensOptions { removeShadowedOptions() }
+        if target.rules.isEmpty { return }
         apply(opensOptions ? target.rules.openingOptions() : target.rules)
     }
 
     /// The entry for `name`, unless its value is null.
     subscript(name: String) -> Entry? {
-        entries.first { $0.name == name && !$0.value.isNull }
+        for index in entries.indices
+        where entries[index].name == name && !entries[index].value.isNull {
+            return entries[index]
+        }
+        return nil
     }
 
     /// The fields that limit the number of tokens: null ones left out.

@@ -101,4 +101,7 @@ public struct ParameterRules: Sendable {
 
     /// Makes rules that change nothing.
     public init() {}
+
+    /// Whether they change nothing.
+    var isEmpty: Bool { defaults.isEmpty && sets.isEmpty && caps.isEmpty && drops.isEmpty }
 }

@@ -79,7 +79,7 @@ public func makeUpstreamRequest(
     _ request: ChatRequest, for target: RequestTarget
 ) throws(APIError) -> UpstreamRequest {
     switch target.kind {
-    case .llamaServer, .openAI: try OpenAIRequestWriter(request, target).write()
+    case .llamaServer, .openAI: try OpenAIRequestWriter(request, target).write(for: target)
     case .ollama: try OllamaRequestWriter(request, target).write()
     }
 }

@@ -19,7 +19,9 @@ internal import Glibc
     package static let scratchBytes = 64 * 1024
 
     let timers: TimerQueue
-    private var lastThings: [() -> Void] = []
+    private var lastThings: [LastThing] = []
+    /// The room of those that were done before, so that it need not grow anew in each turn.
+    private var spareThings: [LastThing] = []
     private var lastThingsTimer: Timer?
 
     /// Makes a loop. Without `EVENT_BASE_FLAG_NOLOCK` every call would take a lock that nobody else
@@ -70,7 +72,7 @@ internal import Glibc
 
     /// Does `body` after the callbacks of this turn: nothing is released inside its own callback.
     public func afterThisTurn(_ body: @escaping () -> Void) {
-        lastThings.append(body)
+        lastThings.append(LastThing(body: body))
         guard lastThings.count == 1 else { return }
         if lastThingsTimer == nil {
             // The loop owns the timer and the timer must not own the loop, or neither would ever
@@ -81,10 +83,18 @@ internal import Glibc
     }
 
     private func doLastThings() {
-        let things = lastThings
-        lastThings = []
-        for thing in things { thing() }
+        var things: [LastThing] = []
+        swap(&things, &spareThings)
+        swap(&things, &lastThings)
+        for thing in things { thing.body() }
+        things.removeAll(keepingCapacity: things.count <= 64)
+        swap(&things, &spareThings)
     }
+}
+
+/// What is done after a turn. Bare functions in an array would be wrapped once more, on the heap.
+private struct LastThing {
+    let body: () -> Void
 }
 
 /// A moment of the monotonic clock, in nanoseconds.

@@ -22,8 +22,8 @@ public struct JSONText: Sendable {
         source = bytes
     }
 
-    /// Makes a view of a part of a text that was checked as a whole.
-    init(source: [UInt8], range: Range<Int>, kind: JSONKind) {
+    /// Makes a view of a part of a text that is, or is about to be, checked as a whole.
+    public init(source: [UInt8], range: Range<Int>, kind: JSONKind) {
         self.source = source
         self.range = range
         self.kind = kind
@@ -35,7 +35,8 @@ public struct JSONText: Sendable {
         public let value: JSONText
         private let keyRange: Range<Int>
 
-        fileprivate init(key: Range<Int>, value: JSONText) {
+        /// A member whose key stands at `key` of the value's text, quotes included.
+        public init(key: Range<Int>, value: JSONText) {
             keyRange = key
             self.value = value
         }
@@ -105,6 +106,11 @@ public struct JSONText: Sendable {
     /// U+FFFD.
     public var string: String? {
         guard kind == .string else { return nil }
+        // Nearly always nothing is escaped.
+        let plain = source[contents]
+        guard plain.contains(UInt8(ascii: "\\")) else {
+            return String(decoding: plain, as: UTF8.self)
+        }
         return String(decoding: decodedBytes, as: UTF8.self)
     }
 

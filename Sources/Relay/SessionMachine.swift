@@ -152,7 +152,9 @@ public struct SessionMachine: Hashable, Sendable {
         case .answerCompleted:
             state = .delivering(.completed)
             guard wantsStream else { return [.releaseUpstream, .sendCompletion] }
-            return [.releaseUpstream] + (reply == .open ? [.startStream] : []) + [.finishStream]
+            return reply == .open
+                ? [.releaseUpstream, .startStream, .finishStream]
+                : [.releaseUpstream, .finishStream]
         case .attemptFailed(let ending):
             guard upstream == .connecting || upstream == .awaitingEvents else {
                 return [.abortUpstream] + fail(reply, ending)

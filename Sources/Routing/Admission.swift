@@ -62,6 +62,8 @@ public struct Admission: Sendable {
     var lanes: [Lane] = []
     var pools: [Pool] = []
     var poolNumbers: [[Place]: Int] = [:]
+    /// The pool of the request that came last: mostly it is the next one's, too.
+    var lastPool = 0
     /// The pools with somebody waiting.
     var crowded: [Int] = []
     var room = WaitingRoom()
@@ -92,6 +94,8 @@ public struct Admission: Sendable {
         let waiter = Waiter(
             ticket: ticket, rank: Rank(time: now + delay, sequence: lastSequence), arrived: now,
             pool: pool)
+        // Where nobody waits there is no order to keep: who can go at once need not queue.
+        if crowded.isEmpty, let grant = grantAtOnce(waiter, now) { return [.granted(grant)] }
         enqueue(waiter)
         var answers = isHead(ticket.id) ? dispatch(now: now) : []
         guard case .waiting(let seat)? = locations[ticket.id] else { return answers }

@@ -84,23 +84,21 @@ extension Admission {
         return found
     }
 
+    /// Grants a request that has not queued what it can have now; `nil` if it must wait.
+    mutating func grantAtOnce(_ waiter: Waiter, _ now: Int64) -> Grant? {
+        pass += 1
+        var swaps: [Int] = []
+        guard let offset = freePlace(for: waiter, now, &swaps) else { return nil }
+        return grant(waiter, offset, now)
+    }
+
     /// The best place for the request at `seat`, as an offset in its ticket; `nil` if it must wait,
     /// and then what it waits for is claimed.
     private mutating func choosePlace(_ seat: Int, _ now: Int64) -> Int? {
         guard let waiter = room[seat] else { return nil }
-        let pool = pools[waiter.pool]
-        var free: [Int] = []
         var swaps: [Int] = []
-        for offset in pool.open {
-            let station = pool.stations[offset]
-            switch access(waiter, station, now) {
-            case .free: free.append(offset)
-            case .taken: break
-            case .needsSwap: swaps.append(offset)
-            }
-        }
-        if free.count == 1 { return free[0] }
-        if let best = bestPlace(of: options(free, pool, waiter.ticket)) { return free[best] }
+        if let offset = freePlace(for: waiter, now, &swaps) { return offset }
+        let pool = pools[waiter.pool]
         for offset in pool.open {
             let station = pool.stations[offset]
             guard swaps.contains(offset) else {
@@ -114,6 +112,26 @@ extension Admission {
             room.noteDeferred(seat, now: now)
         }
         return nil
+    }
+
+    /// The best place that a request may go to now, as an offset in its ticket. Those where a model
+    /// would have to be put out for it are added to `swaps`.
+    private mutating func freePlace(
+        for waiter: Waiter, _ now: Int64, _ swaps: inout [Int]
+    ) -> Int? {
+        var first: Int?
+        var others: [Int] = []
+        for offset in pools[waiter.pool].open {
+            switch access(waiter, pools[waiter.pool].stations[offset], now) {
+            case .free:
+                if first == nil { first = offset } else { others.append(offset) }
+            case .taken: break
+            case .needsSwap: swaps.append(offset)
+            }
+        }
+        guard let first, !others.isEmpty else { return first }
+        let free = [first] + others
+        return bestPlace(of: options(free, pools[waiter.pool], waiter.ticket)).map { free[$0] }
     }
 
     /// What there is to know of places with a free slot, for choosing among them.
@@ -135,10 +153,12 @@ extension Admission {
 
     /// Whether a request may go to a station now. Slots come first: who finds none needs no swap.
     private mutating func access(_ waiter: Waiter, _ number: Int, _ now: Int64) -> Access {
+        let lane = stations[number].lane
+        guard lanes[lane].claim != pass, lanes[lane].hasRoom(for: waiter.ticket.weight) else {
+            return .taken
+        }
+        guard let limit = backends[stations[number].backend].residentModels else { return .free }
         let station = stations[number]
-        let lane = lanes[station.lane]
-        guard lane.claim != pass, lane.hasRoom(for: waiter.ticket.weight) else { return .taken }
-        guard let limit = backends[station.backend].residentModels else { return .free }
         // From here on the server swaps models.
         let isSwap = needsSwap(station, limit)
         let claim = backends[station.backend].swapClaim
@@ -198,6 +218,10 @@ extension Admission {
     /// Takes the request out of its queue and gives it slots at a place of its ticket.
     private mutating func grant(_ seat: Int, _ offset: Int, _ now: Int64) -> Grant {
         guard let waiter = removeWaiter(at: seat) else { preconditionFailure("an empty seat") }
+        return grant(waiter, offset, now)
+    }
+
+    private mutating func grant(_ waiter: Waiter, _ offset: Int, _ now: Int64) -> Grant {
         let number = pools[waiter.pool].stations[offset]
         let backend = stations[number].backend
         if backends[backend].swapClaim.pass == pass {
@@ -214,9 +238,9 @@ extension Admission {
         locations[waiter.ticket.id] = .running(running)
         occupy(running, by: 1)
         if !lanes[stations[number].lane].hasRoom(for: 1) { roomyLanes -= 1 }
-        let isReturning = affinity.places(for: waiter.ticket.prefixes).contains {
-            $0.place == number
-        }
+        let isReturning =
+            !waiter.ticket.prefixes.isEmpty
+            && affinity.places(for: waiter.ticket.prefixes).contains { $0.place == number }
         if let whole = waiter.ticket.prefixes.last { affinity.remember(whole, at: number) }
         return Grant(
             id: waiter.ticket.id, place: pools[waiter.pool].places[offset],
@@ -235,18 +259,18 @@ extension Admission {
 
     private mutating func occupy(_ running: Running, by sign: Int) {
         let slots = sign * need(running)
-        let station = stations[running.station]
+        let (lane, backend) = (stations[running.station].lane, stations[running.station].backend)
         stations[running.station].running += sign
-        lanes[station.lane].taken += slots
-        backends[station.backend].running += slots
+        lanes[lane].taken += slots
+        backends[backend].running += slots
     }
 
     /// The model will be loaded by the request that goes to it now; the one that was used longest
     /// ago is put out, as servers do.
     private mutating func load(_ number: Int) {
         stations[number].isLoaded = true
+        guard let limit = backends[stations[number].backend].residentModels else { return }
         let backend = backends[stations[number].backend]
-        guard let limit = backend.residentModels else { return }
         let loaded = backend.stations.values.filter { stations[$0].isLoaded }
         guard loaded.count > limit else { return }
         var idle = loaded.filter { $0 != number && stations[$0].running == 0 }

@@ -289,7 +289,12 @@ extension Admission {
 
     /// The number of the pool with these places.
     mutating func poolNumber(of places: [Place], now: Int64) -> Int {
-        if let number = poolNumbers[places] { return number }
+        // Requests for one model come with one array, so this seldom compares what is in it.
+        if lastPool < pools.count, pools[lastPool].places == places { return lastPool }
+        if let number = poolNumbers[places] {
+            lastPool = number
+            return number
+        }
         let numbers = places.map { place in
             var backend = backendNumbers[place.backend]
             if backend == nil {
@@ -301,7 +306,8 @@ extension Admission {
         }
         pools.append(Pool(places: places, stations: numbers))
         poolNumbers[places] = pools.count - 1
-        updatePool(pools.count - 1, now: now)
-        return pools.count - 1
+        lastPool = pools.count - 1
+        updatePool(lastPool, now: now)
+        return lastPool
     }
 }

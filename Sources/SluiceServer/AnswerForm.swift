@@ -9,9 +9,10 @@ struct AnswerForm {
     private enum Kind {
         case chat
         case text(choicesPerPrompt: Int)
-        case embeddings(EmbeddingOptions)
-        case door(DoorOptions)
-        case ollama(OllamaAnswer)
+        // Boxed, for a chat's session is to be small.
+        indirect case embeddings(EmbeddingOptions)
+        indirect case door(DoorOptions)
+        indirect case ollama(OllamaAnswer)
     }
 
     private let kind: Kind

@@ -20,12 +20,13 @@ enum Answers {
     }
 
     /// Who answered, and what it could not honour.
-    static func backendFields(_ backend: String, _ ignored: [String]) -> [Field] {
-        var fields = [Field("x-sluice-backend", backend)]
+    static func addBackendFields(
+        _ backend: String, _ ignored: [String], to fields: inout [Field]
+    ) {
+        fields.append(Field("x-sluice-backend", backend))
         if !ignored.isEmpty {
             fields.append(Field("x-sluice-ignored", ignored.joined(separator: ",")))
         }
-        return fields
     }
 }
 

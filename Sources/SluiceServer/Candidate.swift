@@ -1,34 +1,70 @@
-// One way to answer a request: a backend, and the request as it would be sent there.
+// One way to answer a request: where it would go, and the request as it would be sent there.
 
+internal import Configuration
 internal import Dialects
+internal import HTTPTransport
+internal import Relay
 internal import Routing
 
-/// One way to answer a request: a backend, and the request in its dialect.
-struct Candidate {
-    /// What the admission calls it.
-    let place: Place
-    // The fleet's array and a place in it: a backend's state is large, and every session has one.
-    private let backends: [BackendState]
-    private let index: Int
+/// One model on one backend of a fleet, and all that is the same for every request to it: worked out
+/// once and shared, for a backend's state is large.
+final class Destination: Sendable {
+    let fleet: Fleet
+    let backend: BackendState
+    let route: Route
+    /// What is written for it.
+    let target: RequestTarget
     let dialect: UpstreamDialect
-    var upstream: UpstreamRequest
-    let upstreamKind: UpstreamKind
     /// Whether `<think>` tags in the text are reasoning.
     let thinkTags: Bool
+    /// Where calls go, and for how long they may try to get there.
+    let call: CallTarget
+    let connectLimit: Duration
+    /// The clocks of a request.
+    let deadlines: Deadlines.Settings
 
-    /// `upstream` is the request for the backend at `index` of the fleet.
-    init(
-        _ place: Place, _ fleet: Fleet, _ index: Int, _ upstream: UpstreamRequest,
-        kind: UpstreamKind, thinkTags: Bool
-    ) {
+    /// `nil` if the backend is not in the fleet, or nobody knows yet what it speaks.
+    init?(_ route: Route, _ fleet: Fleet, _ configuration: Configuration) {
+        guard let backend = fleet.backend(named: route.backend), backend.kind != .auto else {
+            return nil
+        }
+        (self.route, self.fleet, self.backend) = (route, fleet, backend)
+        target = RequestTarget(backend, route)
+        dialect = target.kind == .ollama ? .ollama : .openAI
+        thinkTags = route.rule?.thinkTags ?? false
+        call = backend.target
+        connectLimit = configuration.timeouts(for: backend.settings).connect
+        deadlines = Deadlines.Settings(configuration, for: backend.settings)
+    }
+}
+
+extension Deadlines.Settings {
+    /// The clocks of a request to `backend`.
+    init(_ configuration: Configuration, for backend: BackendSettings) {
+        let timeouts = configuration.timeouts(for: backend)
+        self.init()
+        connect = timeouts.connect.wholeNanoseconds
+        queue = timeouts.queue?.wholeNanoseconds
+        headGrace = timeouts.headGrace.wholeNanoseconds
+        firstToken = timeouts.firstToken?.wholeNanoseconds
+        token = timeouts.token?.wholeNanoseconds
+        total = timeouts.total?.wholeNanoseconds
+        keepAlive = configuration.keepAliveInterval?.wholeNanoseconds
+    }
+}
+
+/// One way to answer a request: where it would go, and the request in the dialect spoken there.
+final class Candidate {
+    let destination: Destination
+    /// What the admission calls it.
+    let place: Place
+    var upstream: UpstreamRequest
+
+    init(_ destination: Destination, _ place: Place, _ upstream: UpstreamRequest) {
+        self.destination = destination
         self.place = place
-        backends = fleet.backends
-        self.index = index
         self.upstream = upstream
-        upstreamKind = kind
-        dialect = kind == .ollama ? .ollama : .openAI
-        self.thinkTags = thinkTags
     }
 
-    var backend: BackendState { backends[index] }
+    var name: String { destination.backend.settings.name }
 }

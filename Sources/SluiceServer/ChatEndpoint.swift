@@ -13,7 +13,7 @@ extension Worker {
     func chat(_ incoming: IncomingRequest) {
         begin(incoming) { (body) throws(APIError) in
             let request = try ChatRequest(reading: body)
-            var plan = try plan(for: request.model, incoming) { target throws(APIError) in
+            let plan = try plan(for: request.model, incoming) { target throws(APIError) in
                 try makeUpstreamRequest(request, for: target)
             }
             // Where there is no choice, nothing need be known to choose well.
@@ -53,33 +53,21 @@ extension Worker {
     /// have changed while it waits. `write` makes the request for a backend.
     func plan(
         for model: String?, _ incoming: IncomingRequest,
-        _ write: @escaping (RequestTarget) throws(APIError) -> UpstreamRequest
+        _ write: @escaping RoutePlan.Writer
     ) throws(APIError) -> RoutePlan {
-        let find = { [unowned self, key = incoming.key] () throws(APIError) in
-            try ways(for: model, key)
-        }
-        let make = { [unowned self] (ways: [Way]) throws(APIError) in
-            try candidates(ways, write)
-        }
-        let first = try find()
-        let made = try make(first)
+        let plan = try RoutePlan(self, incoming, for: model, write)
         // Names may be known from the configuration before any backend is.
-        guard !isEarly(incoming) || made.contains(where: { $0.backend.isUp }) else {
-            throw noBackend(for: model)
-        }
-        return RoutePlan(
-            model: first[0].route.clientModel, ways: first, candidates: made, find: find,
-            make: make)
+        guard !isEarly(incoming) || plan.candidates.contains(where: \.destination.backend.isUp)
+        else { throw noBackend(for: model) }
+        return plan
     }
 
     /// The ways to a model, found once for each name.
-    private func ways(
-        for model: String?, _ key: KeySettings?
-    ) throws(APIError) -> [Way] {
+    func ways(for model: String?, _ key: KeySettings?) throws(APIError) -> Ways {
         if let model, let known = memory.ways[model], access.allows(model: model, for: key) {
             return known
         }
-        let ways = try routes(for: model, key).map { Way($0, fleet) }
+        let ways = Ways(try routes(for: model, key).map { Way($0, fleet, configuration) })
         if let model { memory.note(ways, for: model) }
         return ways
     }
@@ -121,18 +109,17 @@ extension Worker {
 
     /// The request in the dialect of each backend that can honour it, best first. If none can, the
     /// first one's reason.
-    private func candidates(
-        _ ways: [Way], _ write: (RequestTarget) throws(APIError) -> UpstreamRequest
+    func candidates(
+        _ ways: Ways, _ write: RoutePlan.Writer
     ) throws(APIError) -> [Candidate] {
         var candidates: [Candidate] = []
+        candidates.reserveCapacity(ways.all.count)
         var firstError: APIError?
-        for way in ways {
-            guard let (index, target) = way.backend else { continue }
+        for way in ways.all {
+            guard let destination = way.destination else { continue }
             do throws(APIError) {
                 candidates.append(
-                    Candidate(
-                        way.place, fleet, index, try write(target), kind: target.kind,
-                        thinkTags: way.route.rule?.thinkTags ?? false))
+                    Candidate(destination, way.place, try write(destination.target)))
             } catch {
                 firstError = firstError ?? error
             }

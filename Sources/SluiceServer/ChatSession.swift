@@ -20,7 +20,7 @@ final class ChatSession {
     // What a token touches stands first, so that it lies together in memory.
     let worker: Worker
     let exchange: Exchange
-    private let wantsStream: Bool
+    let wantsStream: Bool
     let clientProtocol: ClientProtocol
     /// How many of the decoder's events deadlines and metrics have heard of.
     private var notedEvents = 0
@@ -31,13 +31,14 @@ final class ChatSession {
     var deadlines: Deadlines
 
     let form: AnswerForm
-    private let clientModel: String
     /// Where it goes; before the first grant, where it would like to go.
     var candidate: Candidate
     /// Where else it might go.
-    var plan: RoutePlan
-    /// What it asked the front desk for.
-    let ticket: Ticket
+    let plan: RoutePlan
+    /// Under which the front desk knows it.
+    let ticketID: UInt64
+    /// What its client says of its hurry.
+    let priority: KeyPriority?
     /// How it stands with that.
     var slot = Slot.none
     /// Why the last attempt failed.
@@ -46,7 +47,7 @@ final class ChatSession {
     var attemptEnding = Ending.internal
     /// A comment is due as soon as it is known how many are before this one.
     var owesComment = false
-    private let identity: RequestIdentity
+    let incoming: IncomingRequest
 
     private var machine: SessionMachine
     private var waiting: [Fact] = []
@@ -56,13 +57,15 @@ final class ChatSession {
     private var assembler: (any AnswerAssembler)?
     private static let refusalLimit = 64 * 1024
     /// What the client is told if the session fails.
-    var failure: APIError?
+    var failure: APIError? {
+        get { toldFailure?.error }
+        set { toldFailure = newValue.map(ToldFailure.init) }
+    }
+    private var toldFailure: ToldFailure?
 
     private var timer: Timer?
     private var timerFires: Instant?
-    let began: Instant
     private var dispatched: Instant?
-    private(set) var record: RequestRecord
 
     init(
         _ worker: Worker, _ incoming: IncomingRequest, _ form: AnswerForm, _ plan: RoutePlan
@@ -71,23 +74,18 @@ final class ChatSession {
         exchange = incoming.exchange
         self.form = form
         clientProtocol = incoming.clientProtocol
-        clientModel = plan.model
         wantsStream = form.wantsStream
         decoder = form.makeIdleDecoder()
         candidate = plan.candidates[0]
         self.plan = plan
-        ticket = Ticket(
-            id: worker.desk.ids.next(), plan, weight: form.choiceCount,
-            key: incoming.key,
-            priority: try incoming.exchange.priority())
-        identity = incoming.identity
-        began = incoming.began
-        record = incoming.record
-        record.model = plan.model
+        ticketID = worker.desk.ids.next()
+        priority = try incoming.exchange.priority()
+        self.incoming = incoming
+        incoming.record.model = plan.model
         machine = SessionMachine(wantsStream: wantsStream)
         deadlines = Deadlines(
-            worker.deadlineSettings(for: candidate.backend.settings),
-            wantsStream: wantsStream, now: began.nanoseconds)
+            candidate.destination.deadlines,
+            wantsStream: wantsStream, now: incoming.began.nanoseconds)
         assembler = form.makeAssembler(limitBytes: worker.configuration.limits.completion)
         timer = Timer(on: worker.loop) { [unowned self] in lookAtClocks() }
     }
@@ -111,10 +109,10 @@ final class ChatSession {
     /// has left. Such facts wait in line, so the machine is never told of one in the middle of
     /// another.
     func happened(_ fact: Fact) {
-        waiting.append(fact)
-        guard !isTakingTurns else { return }
+        guard !isTakingTurns else { return waiting.append(fact) }
         isTakingTurns = true
         defer { isTakingTurns = false }
+        for order in machine.receive(fact) { carryOut(order) }
         while !waiting.isEmpty {
             for order in machine.receive(waiting.removeFirst()) { carryOut(order) }
         }
@@ -157,47 +155,22 @@ final class ChatSession {
     // MARK: - The upstream
 
     private func callUpstream() {
-        // Its addresses may have changed while it waited.
-        let backend = worker.fleet.backend(named: candidate.backend.name) ?? candidate.backend
-        record.backend = backend.name
+        let destination = currentDestination
+        incoming.record.backend = destination.backend.name
         (refusal, attemptFailure, notedEvents) = (nil, nil, 0)
         let limits = worker.configuration.limits
         decoder = form.makeDecoder(
-            candidate.dialect, streamOptions(), limits: (limits.event, limits.completion))
-        let source = candidate.upstream.source ?? exchange.body
-        let body = candidate.upstream.body.map { part -> CallRequest.Piece in
-            switch part {
-            case .bytes(let bytes): .bytes(bytes)
-            case .client(let range): .part(source, range)
-            }
-        }
-        let head = backend.head.bytes(
-            "POST", candidate.upstream.path, bodyLength: candidate.upstream.contentLength,
-            accept: form.accept(candidate.dialect), identity: identity)
+            candidate.destination.dialect, streamOptions(),
+            limits: (limits.event, limits.completion))
         call = Call(
-            CallRequest(head: head, body: body),
-            to: backend.target,
-            connectLimit: worker.configuration.timeouts(for: backend.settings).connect,
-            through: worker.pool, headLimit: worker.configuration.limits.upstreamHead)
+            callRequest(to: destination),
+            to: destination.call, connectLimit: destination.connectLimit,
+            through: worker.pool, headLimit: limits.upstreamHead)
         dispatched = worker.loop.now
-        record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
-        deadlines.settings = worker.deadlineSettings(for: backend.settings)
+        incoming.record.queueMilliseconds = began.milliseconds(to: worker.loop.now)
+        deadlines.settings = destination.deadlines
         enter(.connecting)
         call?.start(self)
-    }
-
-    private func streamOptions() -> StreamOptions {
-        var options = StreamOptions(
-            id: form.idPrefix + identity.id, created: worker.wallSeconds, model: clientModel)
-        options.clientID = exchange.clientID
-        // A completion always says its usage.
-        options.includeUsage = form.includesUsage || !wantsStream
-        options.choiceCount = form.choiceCount
-        options.reasoning = worker.reasoningField
-        options.thinkTags = candidate.thinkTags
-        options.isLlamaServer = candidate.backend.kind == .llamaServer
-        options.tokenLimit = candidate.upstream.tokenLimit
-        return options
     }
 
     private func letUpstreamGo(_ how: (Call) -> Void) {
@@ -226,7 +199,7 @@ final class ChatSession {
             let lines = worker.lines.bytes
             try assembler?.take(lines: lines.span)
         } catch {
-            failure = .cannotAssemble(error, candidate.backend.name)
+            failure = .cannotAssemble(error, candidate.name)
             attemptFailure = .final
             happened(.upstreamFailed(.upstreamProtocol))
         }
@@ -268,9 +241,9 @@ final class ChatSession {
     }
 
     private func noteFirstEvent() {
-        guard record.firstTokenMilliseconds == nil, let dispatched else { return }
-        record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
-        pace = worker.answerBegan(record, dispatched: dispatched)
+        guard incoming.record.firstTokenMilliseconds == nil, let dispatched else { return }
+        incoming.record.firstTokenMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+        pace = worker.answerBegan(incoming, dispatched: dispatched)
         happened(.firstEvent)
         enter(.streaming)
         releaseRequest()
@@ -286,10 +259,11 @@ final class ChatSession {
     // MARK: - The reply
 
     private func startStream() {
-        record.status = 200
-        var fields = clientProtocol.streamFields(identity.id)
-        fields += backendFields
-        fields += worker.corsFields(for: exchange)
+        incoming.record.status = 200
+        var fields = clientProtocol.streamFields(incoming.identity.id)
+        addBackendFields(to: &fields)
+        let cors = worker.corsFields(for: exchange)
+        if !cors.isEmpty { fields += cors }
         exchange.startStream(fields)
         deadlines.headSent(now: worker.loop.now.nanoseconds)
     }
@@ -302,27 +276,29 @@ final class ChatSession {
 
     private func sendCompletion() {
         enter(.delivering)
-        record.status = 200
-        let fields =
-            clientProtocol.documentFields(identity.id) + worker.corsFields(for: exchange)
-            + backendFields
+        incoming.record.status = 200
+        var fields = clientProtocol.documentFields(incoming.identity.id)
+        fields += worker.corsFields(for: exchange)
+        addBackendFields(to: &fields)
         exchange.respond(
             Reply(status: 200, fields: fields, body: assembler?.completion() ?? []))
     }
 
     private func failWithStatus(_ ending: Ending) {
         enter(.delivering)
-        let error = failure ?? worker.error(for: ending, candidate.backend)
-        record.status = error.status
-        var reply = clientProtocol.reply(error, identity.id)
+        let error = failure ?? worker.error(for: ending, candidate.destination.backend)
+        incoming.record.status = error.status
+        var reply = clientProtocol.reply(error, incoming.identity.id)
         reply.fields += worker.corsFields(for: exchange)
-        if let backend = record.backend { reply.fields += Answers.backendFields(backend, []) }
+        if let backend = incoming.record.backend {
+            Answers.addBackendFields(backend, [], to: &reply.fields)
+        }
         exchange.respond(reply)
     }
 
     private func failInStream(_ ending: Ending) {
         enter(.delivering)
-        let error = failure ?? worker.error(for: ending, candidate.backend)
+        let error = failure ?? worker.error(for: ending, candidate.destination.backend)
         worker.events.framing = clientProtocol.framing
         decoder.appendFailure(error, into: &worker.events)
         exchange.finishStream(&worker.events.bytes)
@@ -335,13 +311,13 @@ final class ChatSession {
         letUpstreamGo { $0.cancel() }
         leaveDesk()
         exchange.observer = nil
-        record.ending = ending
-        record.events = decoder.dataEvents
+        incoming.record.ending = ending
+        incoming.record.events = decoder.dataEvents
         if let usage = decoder.usage {
-            record.promptTokens = usage.promptTokens
-            record.completionTokens = usage.completionTokens
+            incoming.record.promptTokens = usage.promptTokens
+            incoming.record.completionTokens = usage.completionTokens
         }
-        record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
+        incoming.record.totalMilliseconds = began.milliseconds(to: worker.loop.now)
         worker.ended(self)
     }
 
@@ -382,7 +358,7 @@ final class ChatSession {
             letUpstreamGo { $0.cancel() }
             return upstreamFinished()
         }
-        failure = worker.error(for: ending, candidate.backend)
+        failure = worker.error(for: ending, candidate.destination.backend)
         attemptFailure = ending == .connectTimeout ? .connectTimedOut : .deadlinePassed
         happened(
             ending == .connectTimeout ? .attemptFailed(ending) : .deadlinePassed(ending))
@@ -394,7 +370,7 @@ final class ChatSession {
 extension ChatSession: CallObserver {
     func callConnected(_ call: Call) {
         if let dispatched {
-            record.connectMilliseconds = dispatched.milliseconds(to: worker.loop.now)
+            incoming.record.connectMilliseconds = dispatched.milliseconds(to: worker.loop.now)
         }
         enter(.awaitingFirstEvent)
         happened(.upstreamConnected)
@@ -408,7 +384,7 @@ extension ChatSession: CallObserver {
     func call(_ call: Call, received head: ResponseHead) {
         if head.status != 200 { refusal = (head, []) }
         // What a 503 means for the backend is told by its body.
-        if head.status < 500 { worker.tell(.answered(ticket.id), about: ticket.id) }
+        if head.status < 500 { worker.tell(.answered(ticketID), about: ticketID) }
     }
 
     func call(_ call: Call, received body: Span<UInt8>) {
@@ -461,7 +437,7 @@ extension ChatSession: CallObserver {
         worker.loop.afterThisTurn { _ = call }
         guard let refusal else { return upstreamFinished() }
         let error = worker.translate(
-            refusal.head, refusal.body, backend: candidate.backend.name)
+            refusal.head, refusal.body, backend: candidate.name)
         failure = error
         attemptFailure = AttemptFailure(status: refusal.head.status, error)
         happened(.answered(status: refusal.head.status, error))
@@ -470,7 +446,7 @@ extension ChatSession: CallObserver {
     func call(_ call: Call, failed callFailure: CallFailure) {
         self.call = nil
         worker.loop.afterThisTurn { _ = call }
-        let name = candidate.backend.name
+        let name = candidate.name
         switch callFailure {
         case .unreachable:
             failure = .unreachable(callFailure, name)

@@ -56,7 +56,7 @@ struct BackendState: Sendable {
 }
 
 /// All backends, and the names clients can ask for.
-struct Fleet: Sendable {
+final class Fleet: Sendable {
     let backends: [BackendState]
     let routes: RouteTable
     /// Whether all have been asked at least once: what is not here now is not there.

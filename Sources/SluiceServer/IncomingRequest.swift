@@ -5,8 +5,8 @@ internal import EventLoop
 internal import HTTPTransport
 internal import Observability
 
-/// A request that has passed the gate.
-struct IncomingRequest {
+/// A request that has passed the gate. There is one of each, which goes from hand to hand.
+final class IncomingRequest {
     let exchange: Exchange
     let identity: RequestIdentity
     let began: Instant
@@ -107,5 +107,7 @@ func validTraceparent(_ text: String) -> String? {
 
 extension Instant {
     /// Whole milliseconds from here to `later`.
-    func milliseconds(to later: Instant) -> Int { (later - self).wholeMilliseconds }
+    func milliseconds(to later: Instant) -> Int {
+        Int((later.nanoseconds &- nanoseconds) / 1_000_000)
+    }
 }

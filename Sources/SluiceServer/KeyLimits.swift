@@ -32,7 +32,6 @@ extension Worker {
         _ proceed: (IncomingRequest) -> Void
     ) {
         if let refusal { return refuse(incoming, .rateLimited(refusal)) }
-        var incoming = incoming
         incoming.record.admittedKey = incoming.key?.name
         proceed(incoming)
     }

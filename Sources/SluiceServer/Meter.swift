@@ -67,11 +67,11 @@ extension Worker {
     }
 
     /// The first event of an answer is here.
-    func answerBegan(_ record: RequestRecord, dispatched: Instant) -> TokenPace {
+    func answerBegan(_ incoming: IncomingRequest, dispatched: Instant) -> TokenPace {
         let now = loop.now
         return meter.metrics.answerBegan(
-            model: record.model, backend: record.backend,
-            after: (now - dispatched).wholeNanoseconds, now: now.nanoseconds)
+            model: incoming.record.model, backend: incoming.record.backend,
+            after: now.nanoseconds &- dispatched.nanoseconds, now: now.nanoseconds)
     }
 
     private var share: MeterShare {

@@ -32,7 +32,7 @@ extension Worker {
             return nil
         }
         var translation = FacadeTranslation(request)
-        var plan = try plan(for: model, incoming) { target throws(APIError) in
+        let plan = try plan(for: model, incoming) { target throws(APIError) in
             try translation.makeUpstreamRequest(for: target)
         }
         if plan.candidates.count > 1 { plan.prefixes = request.prefixes(model: plan.model) }

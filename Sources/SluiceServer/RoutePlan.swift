@@ -13,29 +13,42 @@ internal import Routing
 final class Way: Sendable {
     let route: Route
     let place: Place
-    /// Where its backend is in the fleet, and what is written for it there; `nil` if it is not
-    /// there, or nobody knows yet what it speaks.
-    let backend: (index: Int, target: RequestTarget)?
+    /// `nil` if nothing can be sent there now.
+    let destination: Destination?
 
-    init(_ route: Route, _ fleet: Fleet) {
+    init(_ route: Route, _ fleet: Fleet, _ configuration: Configuration) {
         self.route = route
         place = Place(backend: route.backend, model: route.upstreamModel, tier: route.tier)
-        let index = fleet.backends.firstIndex { $0.name == route.backend && $0.kind != .auto }
-        backend = index.map { ($0, RequestTarget(fleet.backends[$0], route)) }
+        destination = Destination(route, fleet, configuration)
     }
+}
+
+/// All ways to a model.
+final class Ways: Sendable {
+    /// At least one.
+    let all: [Way]
+    /// Those to which something can be sent. The array is the same for every request, so that the
+    /// admission need not compare what is in it.
+    let places: [Place]
+
+    init(_ all: [Way]) {
+        self.all = all
+        places = all.filter { $0.destination != nil }.map(\.place)
+    }
+
+    /// What the model is called by its clients.
+    var clientModel: String { all[0].route.clientModel }
 }
 
 /// What is the same for many requests, as long as neither fleet nor configuration change.
 struct WorkerMemory {
-    /// The clocks of requests, by backend.
-    var deadlines: [String: Deadlines.Settings] = [:]
     /// The ways to a model, by the name that clients use.
-    private(set) var ways: [String: [Way]] = [:]
+    private(set) var ways: [String: Ways] = [:]
     /// Under a wildcard clients make names up: as many as they like, and as long.
     private static let wayLimit = 256
     private static let nameLimitBytes = 128
 
-    mutating func note(_ new: [Way], for model: String) {
+    mutating func note(_ new: Ways, for model: String) {
         guard model.utf8.count <= Self.nameLimitBytes else { return }
         if ways.count >= Self.wayLimit { ways.removeAll(keepingCapacity: true) }
         ways[model] = new
@@ -43,30 +56,41 @@ struct WorkerMemory {
 }
 
 /// The ways to answer one request, at its begin and whenever they are found anew.
-struct RoutePlan {
+final class RoutePlan {
+    /// Writes the request for a backend.
+    typealias Writer = (RequestTarget) throws(APIError) -> UpstreamRequest
+
     /// The name the client asked for, or got by default.
     let model: String
-    private(set) var ways: [Way]
     /// The request for each of them that can honour it, the preferred first; at least one.
     private(set) var candidates: [Candidate]
-    /// Those of before the last change of the backends: a grant may be on its way.
-    private var former: [Candidate] = []
     /// What tells conversations apart; see `Ticket.prefixes`.
     var prefixes: [UInt64] = []
-    private var find: (() throws(APIError) -> [Way])?
-    private var make: (([Way]) throws(APIError) -> [Candidate])?
+    /// Those of before the last change of the backends: a grant may be on its way.
+    private var former: [Candidate] = []
+    private var ways: Ways?
+    private let requested: String?
+    private let incoming: IncomingRequest
+    private var write: Writer?
+    private unowned let worker: Worker
 
+    /// The plan for a request for the model `requested`.
     init(
-        model: String, ways: [Way], candidates: [Candidate],
-        find: @escaping () throws(APIError) -> [Way],
-        make: @escaping ([Way]) throws(APIError) -> [Candidate]
-    ) {
-        (self.model, self.ways, self.candidates) = (model, ways, candidates)
-        (self.find, self.make) = (find, make)
+        _ worker: Worker, _ incoming: IncomingRequest, for requested: String?,
+        _ write: @escaping Writer
+    ) throws(APIError) {
+        (self.worker, self.incoming, self.requested) = (worker, incoming, requested)
+        let ways = try worker.ways(for: requested, incoming.key)
+        model = ways.clientModel
+        candidates = try worker.candidates(ways, write)
+        (self.ways, self.write) = (ways, write)
     }
 
     /// Where the request may go.
-    var places: [Place] { candidates.map(\.place) }
+    var places: [Place] {
+        if let ways, ways.places.count == candidates.count { return ways.places }
+        return candidates.map(\.place)
+    }
 
     /// The request as it is written for a place.
     func candidate(at place: Place) -> Candidate? {
@@ -74,13 +98,12 @@ struct RoutePlan {
     }
 
     /// Finds the ways anew; returns whether they lead to other places.
-    mutating func refresh(_ fleet: Fleet) -> Bool {
+    func refresh() -> Bool {
         // Who waits is not refused because its backend has just been taken away or renamed: the
         // admission lets it wait a little for another.
-        guard let find, let make else { return false }
-        guard let ways = try? find(),
-            ways.map(\.route) != self.ways.map(\.route) || !isCurrent(fleet),
-            let candidates = try? make(ways)
+        guard let write, let ways = try? worker.ways(for: requested, incoming.key),
+            ways.all.map(\.route) != self.ways?.all.map(\.route) || !isCurrent(worker.fleet),
+            let candidates = try? worker.candidates(ways, write)
         else { return false }
         let before = places
         former = self.candidates
@@ -90,16 +113,17 @@ struct RoutePlan {
     }
 
     /// Lets everything go: from the first event on nobody else is asked, and a stream may be long.
-    mutating func release() {
-        (ways, candidates) = ([], [])
-        (find, make) = (nil, nil)
+    func release() {
+        candidates = []
+        (ways, write) = (nil, nil)
     }
 
     /// Whether the requests are still written for the servers that are there.
     private func isCurrent(_ fleet: Fleet) -> Bool {
         candidates.allSatisfy { candidate in
-            guard let now = fleet.backend(named: candidate.backend.name) else { return false }
-            return now.kind == candidate.backend.kind && now.poolKey == candidate.backend.poolKey
+            let then = candidate.destination.backend
+            guard let now = fleet.backend(named: then.name) else { return false }
+            return now.kind == then.kind && now.poolKey == then.poolKey
         }
     }
 }
@@ -107,7 +131,7 @@ struct RoutePlan {
 extension Ticket {
     /// The ticket for a request of `key`. `priority` is what its `x-sluice-priority` says.
     init(
-        id: UInt64, _ plan: borrowing RoutePlan, weight: Int, key: KeySettings?,
+        id: UInt64, _ plan: RoutePlan, weight: Int, key: KeySettings?,
         priority: KeyPriority?
     ) {
         self.init(id: id, places: plan.places)

@@ -22,7 +22,9 @@ extension ChatSession {
 
     func askForSlot() {
         slot = .waiting
-        worker.tell(.request(ticket), about: ticket.id)
+        let ticket = Ticket(
+            id: ticketID, plan, weight: form.choiceCount, key: incoming.key, priority: priority)
+        worker.tell(.request(ticket), about: ticketID)
     }
 
     /// After an attempt that failed before the client had anything of it.
@@ -31,7 +33,7 @@ extension ChatSession {
         guard slot == .taken, let attemptFailure else { return happened(.refused(ending)) }
         slot = .waiting
         if attemptFailure == .loading { waitForLoading() }
-        worker.tell(.failed(FailedAttempt(id: ticket.id, attemptFailure)), about: ticket.id)
+        worker.tell(.failed(FailedAttempt(id: ticketID, attemptFailure)), about: ticketID)
     }
 
     /// Gives the slot back, as soon as the upstream is done with: how long the client takes for the
@@ -39,8 +41,8 @@ extension ChatSession {
     func giveSlotBack(_ fact: HealthFact?, isCancelled: Bool = false) {
         guard slot == .taken else { return }
         slot = .none
-        let release = Release(id: ticket.id, fact: fact, isCancelled: isCancelled)
-        worker.tell(.release(release), about: ticket.id)
+        let release = Release(id: ticketID, fact: fact, isCancelled: isCancelled)
+        worker.tell(.release(release), about: ticketID)
     }
 
     /// The session ends: the desk forgets it, wherever it stands.
@@ -48,13 +50,13 @@ extension ChatSession {
         giveSlotBack(nil, isCancelled: true)
         guard slot == .waiting else { return }
         slot = .none
-        worker.tell(.cancel(ticket.id), about: ticket.id)
+        worker.tell(.cancel(ticketID), about: ticketID)
     }
 
     /// The backends have changed.
     func reroute() {
-        guard slot == .waiting, plan.refresh(worker.fleet) else { return }
-        worker.tell(.reroute(ticket.id, plan.places), about: ticket.id)
+        guard slot == .waiting, plan.refresh() else { return }
+        worker.tell(.reroute(ticketID, plan.places), about: ticketID)
     }
 
     // MARK: - Hearing
@@ -79,7 +81,7 @@ extension ChatSession {
             guard slot == .taken else { return }
             failure = APIError(
                 .upstreamFailed,
-                "The model on the backend '\(candidate.backend.name)' hangs, and unloading it did not help."
+                "The model on the backend '\(candidate.name)' hangs, and unloading it did not help."
             )
             attemptFailure = .cured
             happened(.attemptFailed(.upstreamFailed))
@@ -102,7 +104,8 @@ extension ChatSession {
     /// A model that loads is waited for by a clock of its own, which the admission keeps.
     private func waitForLoading() {
         let waits = plan.candidates.map {
-            worker.configuration.timeouts(for: $0.backend.settings).loadWait.wholeNanoseconds
+            worker.configuration.timeouts(for: $0.destination.backend.settings).loadWait
+                .wholeNanoseconds
         }
         // A little more, so that it is the admission that says what was waited for.
         let wait = (waits.max() ?? 0) + 1_000_000_000
@@ -114,9 +117,9 @@ extension ChatSession {
     // MARK: - The client
 
     /// Who answers, once that is known.
-    var backendFields: [Reply.HeaderLine] {
-        guard slot == .taken || record.firstTokenMilliseconds != nil else { return [] }
-        return Answers.backendFields(candidate.backend.name, candidate.upstream.ignored)
+    func addBackendFields(to fields: inout [Reply.HeaderLine]) {
+        guard slot == .taken || incoming.record.firstTokenMilliseconds != nil else { return }
+        Answers.addBackendFields(candidate.name, candidate.upstream.ignored, to: &fields)
     }
 
     /// Fills a silence. Who waits is told how many go before it.
@@ -124,7 +127,7 @@ extension ChatSession {
         guard clientProtocol.hasComments else { return exchange.keepAlive() }
         guard slot == .waiting else { return sendComment(": keep-alive\n\n") }
         owesComment = true
-        worker.tell(.position(ticket.id), about: ticket.id)
+        worker.tell(.position(ticketID), about: ticketID)
     }
 
     private func sendComment(_ text: StaticString) {

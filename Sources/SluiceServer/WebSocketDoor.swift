@@ -54,7 +54,7 @@ extension Worker {
     /// Answers a request that came as a message, or refuses it.
     func take(_ message: WebSocketRequest, with caller: Caller, refusing error: APIError?) {
         meter.metrics.requestArrived()
-        var incoming = IncomingRequest(message, id: ids.next(), began: loop.now)
+        let incoming = IncomingRequest(message, id: ids.next(), began: loop.now)
         incoming.clientProtocol = .webSocket
         incoming.record.method = "MESSAGE"
         // Asked anew: the keys may have been read anew.

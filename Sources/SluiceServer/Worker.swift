@@ -42,7 +42,8 @@ final class Worker {
     private(set) var fleet: Fleet
     private(set) var server: HTTPServer?
     private(set) var mailbox: Mailbox<WorkerMessage>?
-    private(set) var sessions: [ObjectIdentifier: ChatSession] = [:]
+    /// By the ids of their tickets.
+    private(set) var sessions: [UInt64: ChatSession] = [:]
     private(set) var isDraining = false
     var ids: RequestIDs
     let log: Log
@@ -172,7 +173,7 @@ final class Worker {
 
     private func handle(_ exchange: Exchange) {
         meter.metrics.requestArrived()
-        var incoming = IncomingRequest(
+        let incoming = IncomingRequest(
             exchange, id: ids.accept(exchange.header("x-request-id")), began: loop.now)
         let caller = Caller(exchange, path: incoming.path, offersKey: access.hasKeys)
         incoming.key = access.key(of: caller)
@@ -184,14 +185,12 @@ final class Worker {
     }
 
     func begin(_ session: ChatSession) {
-        sessions[ObjectIdentifier(session)] = session
-        desk.sessions[session.ticket.id] = session
+        sessions[session.ticketID] = session
         session.begin()
     }
 
     func ended(_ session: ChatSession) {
-        sessions[ObjectIdentifier(session)] = nil
-        desk.sessions[session.ticket.id] = nil
+        sessions[session.ticketID] = nil
         finished(session.record)
         // The session may be in the middle of a callback of its own.
         loop.afterThisTurn { _ = session }
@@ -259,25 +258,9 @@ final class Worker {
         }
     }
 
-    /// The clocks of a request to `backend`, worked out once for each.
-    func deadlineSettings(for backend: BackendSettings) -> Deadlines.Settings {
-        if let known = memory.deadlines[backend.name] { return known }
-        let timeouts = configuration.timeouts(for: backend)
-        var settings = Deadlines.Settings()
-        settings.connect = timeouts.connect.wholeNanoseconds
-        settings.queue = timeouts.queue?.wholeNanoseconds
-        settings.headGrace = timeouts.headGrace.wholeNanoseconds
-        settings.firstToken = timeouts.firstToken?.wholeNanoseconds
-        settings.token = timeouts.token?.wholeNanoseconds
-        settings.total = timeouts.total?.wholeNanoseconds
-        settings.keepAlive = configuration.keepAliveInterval?.wholeNanoseconds
-        memory.deadlines[backend.name] = settings
-        return settings
-    }
-
     /// What the bytes of an upstream being wrong means for the session and its client.
     func translate(_ error: DialectError, _ candidate: Candidate) -> (Ending, APIError) {
-        let name = candidate.backend.name
+        let name = candidate.name
         switch error {
         case .endedEarly:
             return (

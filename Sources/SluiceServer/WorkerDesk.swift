@@ -6,7 +6,6 @@ internal import Routing
 struct DeskBook {
     var line: DeskLine?
     var ids = DeskIDs(worker: 0)
-    var sessions: [UInt64: ChatSession] = [:]
     /// Operators who wait for an answer.
     var questions: [UInt64: IncomingRequest] = [:]
     /// Whose message is being handled right now: only that one hears news at once.
@@ -58,11 +57,11 @@ extension Worker {
             guard let incoming = desk.questions.removeValue(forKey: id) else { return }
             return respond(incoming, Answers.json(json, incoming.identity.id))
         }
-        desk.sessions[news.id]?.hear(news)
+        sessions[news.id]?.hear(news)
     }
 
     /// Routes those who wait by the backends as they are known now.
     func rerouteWaiting() {
-        for session in desk.sessions.values { session.reroute() }
+        for session in sessions.values { session.reroute() }
     }
 }

@@ -69,8 +69,3 @@ extension OllamaRequestWriter {
         }
     }
 }
-
-extension ParameterRules {
-    /// Whether nothing is changed.
-    var isEmpty: Bool { defaults.isEmpty && sets.isEmpty && caps.isEmpty && drops.isEmpty }
-}

@@ -6,20 +6,20 @@ import JSON
 /// The client's JSON as it is, but for what the proxy and the backend need otherwise.
 struct OpenAIRequestWriter {
     private let request: ChatRequest
-    private let target: RequestTarget
+    private let kind: UpstreamKind
     private let parameters: RequestParameters
     private var splice: OpenAIRequestSplice
     private var ignored = IgnoredFields()
 
     init(_ request: ChatRequest, _ target: RequestTarget) {
         self.request = request
-        self.target = target
+        kind = target.kind
         parameters = RequestParameters(request, target)
         splice = OpenAIRequestSplice(request.json.source, request.members, parameters)
     }
 
-    /// The request. The writer is spent afterwards.
-    consuming func write() throws(APIError) -> UpstreamRequest {
+    /// The request, for the target that the writer was made for. The writer is spent afterwards.
+    consuming func write(for target: RequestTarget) throws(APIError) -> UpstreamRequest {
         splice.setModel(target.upstreamModel, of: request)
         splice.askForAStream(request)
         let lookalikes = parameters.lookalikes(for: target) { FieldRule.named($0) != nil }
@@ -27,7 +27,7 @@ struct OpenAIRequestWriter {
             splice.remove(name)
             ignored.insert(name)
         }
-        editMessages()
+        editMessages(keepsDeveloperRole: target.keepsDeveloperRole)
         if target.kind == .llamaServer {
             limitTokensOfLlamaServer()
             repairTools()
@@ -41,17 +41,17 @@ struct OpenAIRequestWriter {
     }
 
     /// What a backend would drop or refuse in the messages.
-    private mutating func editMessages() {
+    private mutating func editMessages(keepsDeveloperRole: Bool) {
         guard !request.developerRoles.isEmpty || !request.repairs.isEmpty else { return }
         var edits: [OpenAIRequestSplice.Edit] = []
         // A template that does not name the role may drop it, and with it the instructions.
-        if !target.keepsDeveloperRole {
+        if !keepsDeveloperRole {
             edits += request.developerRoles.map {
                 OpenAIRequestSplice.Edit(range: $0, replacement: Array(#""system""#.utf8))
             }
         }
         // Clients replay what they were sent, nulls included, and older kinds of calls.
-        if target.kind == .llamaServer {
+        if kind == .llamaServer {
             edits += request.repairs.map {
                 OpenAIRequestSplice.Edit(range: $0.range, replacement: $0.text)
             }
@@ -125,8 +125,9 @@ struct OpenAIRequestWriter {
     /// know it.
     private mutating func reportIgnored() {
         for entry in parameters.entries {
-            guard let rule = FieldRule.named(entry.name),
-                rule.handling(for: target.kind) == .ignored, !rule.isHarmless(entry.value)
+            guard let place = FieldRule.place(of: entry.name),
+                FieldRule.table[place].handling(for: kind) == .ignored,
+                !FieldRule.table[place].isHarmless(entry.value)
             else { continue }
             ignored.insert(entry.name)
         }

@@ -64,10 +64,17 @@ public struct CallRequest: Sendable {
     public var isHEAD: Bool
 
     /// Makes a request of a whole head, blank line included, and a body.
-    public init(head: [UInt8], body: [Piece] = [], isHEAD: Bool = false) {
-        pieces = [.bytes(head)]
+    public init(head: consuming [UInt8], body: [Piece] = [], isHEAD: Bool = false) {
         self.isHEAD = isHEAD
-        for piece in body { append(piece) }
+        // The beginning grows in place, if the caller has left room for it.
+        var first = head
+        var joined = 0
+        while joined < body.count, first.count + body[joined].count < Self.joinLimit {
+            Self.join(body[joined], to: &first)
+            joined += 1
+        }
+        pieces = [.bytes(first)]
+        for piece in body[joined...] { append(piece) }
     }
 
     /// Below this many bytes, pieces are joined: a system call costs more than the copy.
@@ -78,11 +85,15 @@ public struct CallRequest: Sendable {
         else { return pieces.append(piece) }
         // Taken out first, so that the bytes grow in place.
         pieces.removeLast()
-        switch piece {
-        case .bytes(let bytes): joined += bytes
-        case .part(let bytes, let range): joined += bytes[range]
-        }
+        Self.join(piece, to: &joined)
         pieces.append(.bytes(joined))
+    }
+
+    private static func join(_ piece: Piece, to bytes: inout [UInt8]) {
+        switch piece {
+        case .bytes(let more): bytes += more
+        case .part(let source, let range): bytes += source[range]
+        }
     }
 }
 

@@ -60,9 +60,9 @@ extension ChatSession {
 
     fileprivate func appendSight(to json: inout [UInt8], now: Instant) {
         json.append(#"{"id":""#)
-        json.append(decimal: DeskIDs.worker(of: ticket.id))
+        json.append(decimal: DeskIDs.worker(of: ticketID))
         json.append("-")
-        json.append(decimal: Int(ticket.id & PageID.numbers))
+        json.append(decimal: Int(ticketID & PageID.numbers))
         json.append(UInt8(ascii: "\""))
         json.appendField("request_id", record.id.clipped)
         json.appendField("client", record.client)

@@ -21,7 +21,7 @@ struct RecentRequests: Sendable {
 
     var count: Int { requests.count }
 
-    mutating func append(_ request: RecentRequest) {
+    mutating func append(_ request: consuming RecentRequest) {
         last += 1
         guard requests.count == limit else { return requests.append(request) }
         requests[oldest] = request
@@ -41,10 +41,10 @@ struct RecentRequests: Sendable {
 extension RequestRecord {
     /// The same with texts of at most 128 bytes: what clients sent may be as long as a request.
     var clipped: RequestRecord {
-        let longest = max(
-            id.utf8.count, client.utf8.count, key?.utf8.count ?? 0, path.utf8.count,
-            model?.utf8.count ?? 0, backend?.utf8.count ?? 0)
-        guard longest > String.clippedLength else { return self }
+        let isShort =
+            id.isShort && client.isShort && key?.isShort ?? true && path.isShort
+            && model?.isShort ?? true && backend?.isShort ?? true
+        if isShort { return self }
         var record = self
         record.id = id.clipped
         record.client = client.clipped
@@ -62,6 +62,8 @@ extension RequestRecord {
 
 extension String {
     fileprivate static let clippedLength = 128
+
+    fileprivate var isShort: Bool { utf8.count <= Self.clippedLength }
 
     /// The text, or its beginning with a mark that something is missing.
     var clipped: String {

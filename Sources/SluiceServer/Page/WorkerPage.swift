@@ -186,7 +186,7 @@ extension Worker {
     /// Ends a request of this worker; whether it was there to be ended. What is only being
     /// delivered has no backend any more.
     private func stop(_ id: PageID) -> Bool {
-        guard let session = desk.sessions[id.ticket], session.deadlines.phase != .delivering else {
+        guard let session = sessions[id.ticket], session.deadlines.phase != .delivering else {
             return false
         }
         session.stop(.stoppedByOperator, .stoppedByOperator)
