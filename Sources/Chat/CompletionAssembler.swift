@@ -25,9 +25,8 @@ public struct CompletionAssembler: Sendable {
     /// Far beyond any server's answer; each member is looked for among the others.
     private static let memberLimit = 256
 
-    private static let order = [
-        "created", "model", "system_fingerprint", "usage", "id", "timings",
-    ].map { Array("\"\($0)\"".utf8) }
+    /// The function of a call in a delta of a choice: nobody looks deeper.
+    private static let indexedDepth = 7
 
     /// Makes an assembler that holds at most about `limitBytes` bytes of the answer.
     public init(limitBytes: Int) { self.limitBytes = limitBytes }
@@ -42,10 +41,21 @@ public struct CompletionAssembler: Sendable {
         guard start == lines.count else { throw .malformedChunk }
     }
 
-    /// Where the next line feed stands; eight bytes at a time while none is among them.
+    /// Where the next line feed stands; in blocks while none is among them.
     private static func lineEnd(in lines: Span<UInt8>, from start: Int) -> Int? {
         let ones: UInt64 = 0x0101_0101_0101_0101
         var i = start
+        let feeds = SIMD32<UInt8>(repeating: 0x0A)
+        while i &+ 32 <= lines.count {
+            // Safe: the loop's condition keeps all of the block inside the span.
+            let block = unsafe lines.bytes.unsafeLoadUnaligned(
+                fromByteOffset: i, as: SIMD32<UInt8>.self)
+            // Safe: both are 32 bytes without padding, and every pattern of bits is a number. The
+            // library's `any` is a call for each block.
+            let words = unsafe unsafeBitCast(block .== feeds, to: SIMD4<UInt64>.self)
+            if words[0] | words[1] | words[2] | words[3] != 0 { break }
+            i &+= 32
+        }
         while i &+ 8 <= lines.count {
             // Safe: the loop's condition keeps all eight bytes inside the span.
             let word = unsafe lines.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
@@ -73,17 +83,18 @@ public struct CompletionAssembler: Sendable {
 
     /// The `chat.completion`, its members in llama-server's order.
     public func completion() -> [UInt8] {
-        var json = Array(#"{"choices":["#.utf8)
+        var json: [UInt8] = []
+        json.reserveCapacity(heldBytes + 512)
+        json.append(#"{"choices":["#)
         for (position, choice) in choices.sorted(by: { $0.index < $1.index }).enumerated() {
             if position > 0 { json.append(UInt8(ascii: ",")) }
             choice.append(to: &json)
         }
         json.append(#"],"object":"chat.completion""#)
         // As llama-server orders them, then the others as they came.
-        for name in Self.order {
-            for member in members where member.key == name { member.append(to: &json) }
+        for place in 0...CompletionMember.lastPlace {
+            for member in members where member.place == place { member.append(to: &json) }
         }
-        for member in members where !Self.order.contains(member.key) { member.append(to: &json) }
         json.append(UInt8(ascii: "}"))
         return json
     }
@@ -94,40 +105,50 @@ public struct CompletionAssembler: Sendable {
         template.forget()
         var bytes: [UInt8] = []
         bytes.append(json)
-        guard let chunk = try? JSONText(bytes), chunk.kind == .object else {
-            throw .malformedChunk
-        }
-        var only: JSONText?
-        for member in chunk.members {
-            if member.isNamed("choices") {
-                let elements = member.value.elements
-                for choice in elements { try take(choice) }
-                only = elements.count == 1 ? elements[0] : nil
-            } else if !member.value.isNull, !member.isNamed("object"),
+        guard let chunk = try? JSONIndex(bytes, indexedDepth: Self.indexedDepth),
+            chunk.kind(of: chunk.root) == .object
+        else { throw .malformedChunk }
+        var only: JSONIndex.Value?
+        for member in chunk.members(of: chunk.root) {
+            if chunk.isNamed(member, "choices") {
+                var count = 0
+                for choice in chunk.elements(of: member) {
+                    try take(choice, of: chunk)
+                    count += 1
+                    only = count == 1 ? choice : nil
+                }
+                if count == 0 { only = nil }
+            } else if chunk.kind(of: member) != .null, !chunk.isNamed(member, "object"),
                 // The object is another, and progress is for those who wait.
-                !member.isNamed("prompt_progress")
+                !chunk.isNamed(member, "prompt_progress")
             {
-                try set(member)
+                try set(member, of: chunk)
             }
         }
-        if let only { learn(only) }
+        if let only { learn(only, of: chunk) }
     }
 
     /// Remembers what stands around the text, if the chunk's only choice has one text and nothing
     /// else that counts.
-    private mutating func learn(_ choice: JSONText) {
-        guard choice["finish_reason"]?.isNull == true, choice["logprobs"] == nil,
-            let index = choice["index"]?.int,
+    private mutating func learn(_ choice: JSONIndex.Value, of json: JSONIndex) {
+        guard let finish = json.member("finish_reason", of: choice), json.kind(of: finish) == .null,
+            json.member("logprobs", of: choice) == nil,
+            let index = json.member("index", of: choice).flatMap({ json.text(of: $0).int }),
             let position = choices.firstIndex(where: { $0.index == index }),
-            let delta = choice["delta"]?.members, delta.count == 1, let part = delta.first,
-            part.value.kind == .string, let member = choices[position].position(ofText: part.key)
+            let delta = json.member("delta", of: choice), json.memberCount(of: delta) == 1
         else { return }
-        template.learn(
-            choice.source, text: part.value.contents, choice: position, member: member)
+        for part in json.members(of: delta) where json.kind(of: part) == .string {
+            guard let member = choices[position].position(ofText: part, of: json) else { return }
+            template.learn(
+                json.bytes, text: json.contents(of: part), choice: position, member: member)
+        }
     }
 
-    private mutating func take(_ choice: JSONText) throws(CompletionError) {
-        guard let index = choice["index"]?.int else { throw .malformedChunk }
+    private mutating func take(
+        _ choice: JSONIndex.Value, of json: JSONIndex
+    ) throws(CompletionError) {
+        guard let index = json.member("index", of: choice).flatMap({ json.text(of: $0).int })
+        else { throw .malformedChunk }
         let position: Int
         if let known = choices.firstIndex(where: { $0.index == index }) {
             position = known
@@ -136,20 +157,23 @@ public struct CompletionAssembler: Sendable {
             choices.append(CompletionChoice(index: index))
         }
         let before = choices[position].heldBytes
-        try choices[position].take(choice)
+        try choices[position].take(choice, of: json)
         heldBytes += choices[position].heldBytes - before
     }
 
-    private mutating func set(_ member: JSONText.Member) throws(CompletionError) {
-        if let known = members.firstIndex(where: { $0.isNamed(member) }) {
+    private mutating func set(
+        _ member: JSONIndex.Value, of json: JSONIndex
+    ) throws(CompletionError) {
+        let value = json.range(of: member)
+        if let known = members.firstIndex(where: { $0.isNamed(member, of: json) }) {
             // Nearly all of them are the same in every chunk.
-            guard !members[known].value.elementsEqual(member.value.bytes) else { return }
-            heldBytes += member.value.range.count - members[known].value.count
-            members[known].value = Array(member.value.bytes)
+            guard !json.isWritten(value, members[known].value) else { return }
+            heldBytes += value.count - members[known].value.count
+            members[known].value = Array(json.bytes[value])
         } else {
-            heldBytes += member.key.range.count + member.value.range.count
+            heldBytes += json.key(of: member).count + value.count
             guard members.count < Self.memberLimit else { throw .malformedChunk }
-            members.append(CompletionMember(member))
+            members.append(CompletionMember(member, of: json))
         }
     }
 }
@@ -159,13 +183,34 @@ struct CompletionMember: Sendable {
     /// With its quotes, as it was written first.
     let key: [UInt8]
     var value: [UInt8]
+    /// Where it stands in llama-server's order; the last place is that of all others.
+    let place: Int
+    static let lastPlace = 6
 
-    init(_ member: JSONText.Member) {
-        key = Array(member.key.bytes)
-        value = Array(member.value.bytes)
+    init(_ member: JSONIndex.Value, of json: JSONIndex) {
+        let range = json.key(of: member)
+        key = Array(json.bytes[range])
+        value = Array(json.bytes(of: member))
+        place = Self.place(of: json.bytes.span.extracting(range))
     }
 
-    func isNamed(_ member: JSONText.Member) -> Bool { key.elementsEqual(member.key.bytes) }
+    private static func place(of key: Span<UInt8>) -> Int {
+        let order: InlineArray<6, StaticString> = [
+            #""created""#, #""model""#, #""system_fingerprint""#, #""usage""#, #""id""#,
+            #""timings""#,
+        ]
+        for place in order.indices {
+            // Safe: a literal lives as long as the program.
+            let name = unsafe Span(
+                _unsafeStart: order[place].utf8Start, count: order[place].utf8CodeUnitCount)
+            if key.isEqual(to: name) { return place }
+        }
+        return lastPlace
+    }
+
+    func isNamed(_ member: JSONIndex.Value, of json: JSONIndex) -> Bool {
+        json.isWritten(json.key(of: member), key)
+    }
 
     /// Appends the member, with a comma before it.
     func append(to json: inout [UInt8]) {
@@ -173,5 +218,12 @@ struct CompletionMember: Sendable {
         json.append(key.span)
         json.append(UInt8(ascii: ":"))
         json.append(value.span)
+    }
+}
+
+extension JSONIndex {
+    /// Whether the bytes of `range` are `wanted`.
+    func isWritten(_ range: Range<Int>, _ wanted: [UInt8]) -> Bool {
+        bytes.span.extracting(range).isEqual(to: wanted.span)
     }
 }

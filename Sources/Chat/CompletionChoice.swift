@@ -32,24 +32,25 @@ struct CompletionChoice: Sendable {
     init(index: Int) { self.index = index }
 
     /// Takes this choice's part of a chunk.
-    mutating func take(_ choice: JSONText) throws(CompletionError) {
-        for member in choice.members where !member.value.isNull {
-            if member.isNamed("index") { continue }
-            if member.isNamed("finish_reason") {
-                finish = Array(member.value.bytes)
-            } else if member.isNamed("delta") {
-                for part in member.value.members { try takeDelta(part) }
-            } else if member.isNamed("logprobs") {
-                for part in member.value.members { takeLogprobs(part) }
+    mutating func take(_ choice: JSONIndex.Value, of json: JSONIndex) throws(CompletionError) {
+        for member in json.members(of: choice) where json.kind(of: member) != .null {
+            if json.isNamed(member, "index") { continue }
+            if json.isNamed(member, "finish_reason") {
+                finish = Array(json.bytes(of: member))
+            } else if json.isNamed(member, "delta") {
+                for part in json.members(of: member) { try takeDelta(part, json) }
+            } else if json.isNamed(member, "logprobs") {
+                for part in json.members(of: member) { takeLogprobs(part, json) }
             } else {
-                Self.set(member, in: &choiceMembers, &heldBytes)
+                Self.set(member, json, in: &choiceMembers, &heldBytes)
             }
         }
     }
 
-    /// Where the text of the delta member `key` is kept, once there was one.
-    func position(ofText key: JSONText) -> Int? {
-        texts.firstIndex { $0.key.elementsEqual(key.bytes) }
+    /// Where the text of the delta's `member` is kept, once there was one.
+    func position(ofText member: JSONIndex.Value, of json: JSONIndex) -> Int? {
+        let key = json.key(of: member)
+        return texts.firstIndex { json.isWritten(key, $0.key) }
     }
 
     /// Adds to the text at `position`.
@@ -102,66 +103,74 @@ struct CompletionChoice: Sendable {
     // MARK: - Parts
 
     /// Texts are added up by their names, so that a name this program does not know is no loss.
-    private mutating func takeDelta(_ part: JSONText.Member) throws(CompletionError) {
-        if part.value.isNull || part.isNamed("role") { return }
-        if part.isNamed("tool_calls") {
-            for call in part.value.elements { try takeCall(call) }
-        } else if part.value.kind == .object,
-            part.isNamed("function_call") || part.isNamed("audio")
+    private mutating func takeDelta(
+        _ part: JSONIndex.Value, _ json: JSONIndex
+    ) throws(CompletionError) {
+        let kind = json.kind(of: part)
+        if kind == .null || json.isNamed(part, "role") { return }
+        if json.isNamed(part, "tool_calls") {
+            for call in json.elements(of: part) { try takeCall(call, json) }
+        } else if kind == .object,
+            json.isNamed(part, "function_call") || json.isNamed(part, "audio")
         {
-            takePieces(part)
-        } else if part.value.kind == .string {
-            if let known = position(ofText: part.key) {
-                texts[known].text += part.value.source[part.value.contents]
+            takePieces(part, json)
+        } else if kind == .string {
+            let text = json.contents(of: part)
+            if let known = position(ofText: part, of: json) {
+                texts[known].text.append(json.bytes.span, text)
             } else {
-                let text = Array(part.value.source[part.value.contents])
-                texts.append((Array(part.key.bytes), text))
+                texts.append((Array(json.bytes[json.key(of: part)]), Array(json.bytes[text])))
             }
-            heldBytes += part.value.range.count
+            heldBytes += json.range(of: part).count
         } else {
-            Self.set(part, in: &messageMembers, &heldBytes)
+            Self.set(part, json, in: &messageMembers, &heldBytes)
         }
     }
 
     /// The texts of OpenAI's older objects add up like any other; the rest comes whole.
-    private mutating func takePieces(_ part: JSONText.Member) {
-        let key = Array(part.key.bytes)
+    private mutating func takePieces(_ part: JSONIndex.Value, _ json: JSONIndex) {
+        let key = Array(json.bytes[json.key(of: part)])
         if !objects.contains(where: { $0.key == key }) { objects.append((key, [])) }
         guard let position = objects.firstIndex(where: { $0.key == key }) else { return }
-        for piece in part.value.members where !piece.value.isNull {
-            let name = Array(piece.key.bytes)
-            let addsUp = ["arguments", "data", "transcript"].contains(where: piece.isNamed)
-            let known = objects[position].members.firstIndex { $0.key == name }
-            guard addsUp, piece.value.kind == .string, let known,
+        for piece in json.members(of: part) where json.kind(of: piece) != .null {
+            let addsUp =
+                json.isNamed(piece, "arguments") || json.isNamed(piece, "data")
+                || json.isNamed(piece, "transcript")
+            let known = objects[position].members.firstIndex { $0.isNamed(piece, of: json) }
+            guard addsUp, json.kind(of: piece) == .string, let known,
                 objects[position].members[known].value.first == UInt8(ascii: "\"")
             else {
-                Self.set(piece, in: &objects[position].members, &heldBytes)
+                Self.set(piece, json, in: &objects[position].members, &heldBytes)
                 continue
             }
             // Goes on where the text so far has its closing quote.
             objects[position].members[known].value.removeLast()
-            objects[position].members[known].value += piece.value.bytes.dropFirst()
-            heldBytes += piece.value.range.count
+            objects[position].members[known].value += json.bytes(of: piece).dropFirst()
+            heldBytes += json.range(of: piece).count
         }
     }
 
     /// Our own indexes leave no gaps, so the next new one is the count of those before.
-    private mutating func takeCall(_ entry: JSONText) throws(CompletionError) {
-        guard let position = entry["index"]?.int, 0...calls.count ~= position else {
-            throw .malformedChunk
-        }
+    private mutating func takeCall(
+        _ entry: JSONIndex.Value, _ json: JSONIndex
+    ) throws(CompletionError) {
+        guard let position = json.member("index", of: entry).flatMap({ json.text(of: $0).int }),
+            0...calls.count ~= position
+        else { throw .malformedChunk }
         if position == calls.count { calls.append(Call()) }
-        if let id = entry["id"], id.kind == .string {
-            calls[position].id = Array(id.source[id.contents])
+        if let id = json.member("id", of: entry), json.kind(of: id) == .string {
+            calls[position].id = Array(json.bytes[json.contents(of: id)])
         }
-        guard let function = entry["function"] else { return }
-        if let name = function["name"], name.kind == .string {
-            calls[position].name = Array(name.source[name.contents])
+        guard let function = json.member("function", of: entry) else { return }
+        if let name = json.member("name", of: function), json.kind(of: name) == .string {
+            calls[position].name = Array(json.bytes[json.contents(of: name)])
         }
-        if let arguments = function["arguments"], arguments.kind == .string {
-            calls[position].arguments += arguments.source[arguments.contents]
+        if let arguments = json.member("arguments", of: function),
+            json.kind(of: arguments) == .string
+        {
+            calls[position].arguments.append(json.bytes.span, json.contents(of: arguments))
         }
-        heldBytes += entry.range.count
+        heldBytes += json.range(of: entry).count
     }
 
     /// Calls have no `index` here, unlike in a stream; the members are in llama-server's order.
@@ -181,29 +190,31 @@ struct CompletionChoice: Sendable {
         json.append(UInt8(ascii: "]"))
     }
 
-    private mutating func takeLogprobs(_ part: JSONText.Member) {
-        guard part.value.kind == .array else { return }
-        let key = Array(part.key.bytes)
+    private mutating func takeLogprobs(_ part: JSONIndex.Value, _ json: JSONIndex) {
+        guard json.kind(of: part) == .array else { return }
+        let key = Array(json.bytes[json.key(of: part)])
         if !logprobs.contains(where: { $0.key == key }) { logprobs.append((key, [])) }
         guard let position = logprobs.firstIndex(where: { $0.key == key }) else { return }
-        for element in part.value.elements {
+        for element in json.elements(of: part) {
             if !logprobs[position].elements.isEmpty {
                 logprobs[position].elements.append(UInt8(ascii: ","))
             }
-            logprobs[position].elements += element.bytes
-            heldBytes += element.range.count
+            let range = json.range(of: element)
+            logprobs[position].elements.append(json.bytes.span, range)
+            heldBytes += range.count
         }
     }
 
     private static func set(
-        _ member: JSONText.Member, in members: inout [CompletionMember], _ heldBytes: inout Int
+        _ member: JSONIndex.Value, _ json: JSONIndex, in members: inout [CompletionMember],
+        _ heldBytes: inout Int
     ) {
         // Counts what is replaced too: a bound on work as well as on memory.
-        heldBytes += member.key.range.count + member.value.range.count
-        if let known = members.firstIndex(where: { $0.isNamed(member) }) {
-            members[known].value = Array(member.value.bytes)
+        heldBytes += json.key(of: member).count + json.range(of: member).count
+        if let known = members.firstIndex(where: { $0.isNamed(member, of: json) }) {
+            members[known].value = Array(json.bytes(of: member))
         } else {
-            members.append(CompletionMember(member))
+            members.append(CompletionMember(member, of: json))
         }
     }
 }

@@ -42,10 +42,11 @@ struct CompletionTemplate: Sendable {
 }
 
 extension Span<UInt8> {
-    /// Whether the bytes are the same; `other` has as many.
-    fileprivate func isEqual(to other: Span<UInt8>) -> Bool {
+    /// Whether the bytes are the same.
+    func isEqual(to other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
         var i = 0
-        while i &+ 8 <= count, i &+ 8 <= other.count {
+        while i &+ 8 <= count {
             // Safe: the loop's condition keeps all eight bytes inside both spans.
             let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
             let otherWord = unsafe other.bytes.unsafeLoadUnaligned(

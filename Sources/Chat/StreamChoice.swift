@@ -12,13 +12,18 @@ struct StreamChoice: Sendable {
     private(set) var isFinished = false
     private var content = TextCarry()
     private var reasoning = TextCarry()
-    private var calls: ToolCallNormaliser
+    private var calls = ToolCallNormaliser()
     private var thinkTags: ThinkTagSplitter?
 
-    init(index: Int, callIDPrefix: [UInt8], thinkTags: Bool) {
+    init(index: Int, thinkTags: Bool) {
         self.index = index
-        calls = ToolCallNormaliser(idPrefix: callIDPrefix)
         self.thinkTags = thinkTags ? ThinkTagSplitter() : nil
+    }
+
+    /// What made ids of calls begin with; empty until it is set.
+    var callIDPrefix: [UInt8] {
+        get { calls.idPrefix }
+        set { calls.idPrefix = newValue }
     }
 
     /// Whether plain text may leave as it comes: nothing is held back, nothing is looked for.
@@ -48,24 +53,28 @@ struct StreamChoice: Sendable {
             texts.append(Array(#"{"content":""}"#.utf8))
         }
         if addsMembers { texts[0].insertMembers(delta.otherMembers) }
-        var pieces = texts.map { ChunkPiece(delta, $0) }
+        // Other choices' first chunks leave with the first event; a choice that nobody announced
+        // has its own here.
+        var pieces: [ChunkPiece] = []
+        pieces.reserveCapacity(texts.count + 2)
+        if !hasRole { pieces.append(ChunkPiece(delta, Self.roleDelta)) }
+        let first = pieces.count
+        hasRole = true
+        for text in texts { pieces.append(ChunkPiece(delta, text)) }
         if let finish = delta.finish {
-            var last = ChunkPiece(delta, Array("{}".utf8))
+            var last = ChunkPiece(delta, Self.emptyDelta)
             // Ollama says "stop" also after calls, and so do some servers of the OpenAI kind;
             // agents run their calls only on "tool_calls".
             last.finish = finish == .stop && calls.hasCalls ? .toolCalls : finish
             pieces.append(last)
             isFinished = true
         }
-        if !pieces.isEmpty { pieces[0].logprobs = delta.logprobs }
-        // Other choices' first chunks leave with the first event; a choice that nobody announced
-        // has its own here.
-        if !hasRole {
-            hasRole = true
-            pieces.insert(ChunkPiece(delta, Self.roleDelta), at: 0)
-        }
+        if pieces.count > first { pieces[first].logprobs = delta.logprobs }
         return pieces
     }
+
+    /// The delta of a chunk that says something else.
+    static let emptyDelta = Array("{}".utf8)
 
     /// The first delta of every choice.
     static let roleDelta = Array(#"{"role":"assistant","content":""}"#.utf8)

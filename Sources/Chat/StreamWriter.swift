@@ -65,12 +65,16 @@ package struct StreamWriter: Sendable {
         let room = max(256, options.eventSplit - envelope.overhead)
         let pieceWriter = PieceWriter(field: options.reasoning, room: room)
         var pieces: [ChunkPiece] = begin(deltas)
-        for delta in deltas {
-            let position = try position(of: delta.index)
-            var own = try choices[position].pieces(of: delta, pieceWriter)
+        // By their places, for a copy of each would cost more than reading it.
+        for i in deltas.indices {
+            let position = try position(of: deltas[i].index)
+            if !deltas[i].toolCalls.isEmpty, choices[position].callIDPrefix.isEmpty {
+                choices[position].callIDPrefix = callIDPrefix(deltas[i].index)
+            }
+            var own = try choices[position].pieces(of: deltas[i], pieceWriter)
             // Progress of a prompt, for one, comes with a role that has long been said.
             if own.isEmpty, envelope.hasExtras, !choices[position].isFinished {
-                own.append(ChunkPiece(delta, Array("{}".utf8)))
+                own.append(ChunkPiece(deltas[i], StreamChoice.emptyDelta))
             }
             if !own.isEmpty { own[own.count - 1].endsChoice = true }
             // Nearly always it is the only choice.
@@ -161,9 +165,14 @@ package struct StreamWriter: Sendable {
         return pieces
     }
 
-    /// Adds a choice. Ids made for its calls come from the stream's id, so that the same bytes in
-    /// give the same bytes out. Not from one that the client gave: it may give it again.
     private mutating func addChoice(_ index: Int) {
+        choices.append(StreamChoice(index: index, thinkTags: options.thinkTags))
+    }
+
+    /// What ids made for the calls of choice `index` begin with. They come from the stream's id, so
+    /// that the same bytes in give the same bytes out. Not from one that the client gave: it may
+    /// give it again.
+    private func callIDPrefix(_ index: Int) -> [UInt8] {
         var prefix: [UInt8] = []
         prefix.reserveCapacity(64)
         prefix.append("call_")
@@ -177,8 +186,7 @@ package struct StreamWriter: Sendable {
             prefix.append(decimal: index)
             prefix.append(UInt8(ascii: "_"))
         }
-        choices.append(
-            StreamChoice(index: index, callIDPrefix: prefix, thinkTags: options.thinkTags))
+        return prefix
     }
 
     /// Where choice `index` stands; a server may answer more choices than it was asked for.

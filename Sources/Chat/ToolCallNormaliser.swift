@@ -59,11 +59,11 @@ package struct ToolCallNormaliser: Sendable {
 
     private var calls: [Call] = []
     private var startedCount = 0
-    /// What made ids begin with; the call's index follows.
-    private let idPrefix: [UInt8]
+    /// What made ids begin with; the call's index follows. Escaped JSON text, unique among streams
+    /// and choices; to be set before the first call.
+    package var idPrefix: [UInt8] = []
 
-    /// `idPrefix` is escaped JSON text, and unique among streams and choices.
-    package init(idPrefix: [UInt8]) { self.idPrefix = idPrefix }
+    package init() {}
 
     /// Whether there was a call.
     package var hasCalls: Bool { !calls.isEmpty }

@@ -66,23 +66,15 @@ enum EventReading {
 
     /// The same, for an event whose members are known.
     static func reportedError(_ event: JSONText, _ members: [JSONText.Member]) -> [UInt8]? {
-        if let error = members.value("error"), error.bool != false, error.string != "" {
-            return Array(error.bytes)
-        }
-        guard members.value("object")?.isString("error") == true else { return nil }
-        return Array(event.bytes)
+        reportedError(event, members.value("error"), object: members.value("object"))
     }
 
-    /// The same, for an event that is indexed.
-    static func reportedError(_ event: JSONIndex) -> [UInt8]? {
-        if let error = event.value("error", of: event.root) {
-            let text = event.text(of: error)
-            if text.bool != false, text.string != "" { return Array(text.bytes) }
-        }
-        guard let object = event.value("object", of: event.root),
-            event.text(of: object).isString("error")
-        else { return nil }
-        return Array(event.bytes(of: event.root))
+    /// The same, with the two members that tell, unless they are null.
+    static func reportedError(
+        _ event: JSONText, _ error: JSONText?, object: JSONText?
+    ) -> [UInt8]? {
+        if let error, error.bool != false, error.string != "" { return Array(error.bytes) }
+        return object?.isString("error") == true ? Array(event.bytes) : nil
     }
 
     /// What a line that is no event says went wrong. llama-server once wrote `error: {…}`.
@@ -132,6 +124,7 @@ enum EventReading {
 
 extension JSONIndex {
     /// The value of the member `name`, unless it is null.
+    @inline(__always)
     func value(_ name: StaticString, of object: Value) -> Value? {
         guard let value = member(name, of: object), kind(of: value) != .null else { return nil }
         return value

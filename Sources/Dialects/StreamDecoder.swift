@@ -30,7 +30,7 @@ public struct StreamDecoder: Sendable {
     private var openAI: OpenAIStream
     // None or one: the dialect that is not spoken takes no room in sessions, of which there are
     // many.
-    private var ollama: [Ollama] = []
+    private var ollama: [Ollama]
     private let eventLimit: Int
 
     private struct Ollama: Sendable {
@@ -53,20 +53,30 @@ public struct StreamDecoder: Sendable {
         self.eventLimit = eventLimit
         events = SSEDecoder(limit: eventLimit)
         openAI = OpenAIStream(options)
-        if dialect == .ollama {
-            ollama = [
-                Ollama(records: LineSplitter(limit: eventLimit), stream: OllamaStream(options))
-            ]
-        }
+        // In one step: a struct that is changed once more is copied.
+        ollama =
+            dialect == .ollama
+            ? [Ollama(records: LineSplitter(limit: eventLimit), stream: OllamaStream(options))]
+            : []
     }
 
     /// Whether every choice has finished (OpenAI) or `done: true` came (Ollama): from here on the
     /// answer is complete, however the connection ends.
-    public var isAnswerComplete: Bool { writer.isComplete }
+    public var isAnswerComplete: Bool {
+        switch dialect {
+        case .openAI: openAI.writer.isComplete
+        case .ollama: ollama[0].stream.writer.isComplete
+        }
+    }
 
     /// Tokens of the prompt and of all choices, as far as the upstream has told.
     public var usage: (promptTokens: Int, completionTokens: Int)? {
-        writer.usage.counts.map { ($0.prompt, $0.completion) }
+        let counts =
+            switch dialect {
+            case .openAI: openAI.writer.usage.counts
+            case .ollama: ollama[0].stream.writer.usage.counts
+            }
+        return counts.map { ($0.prompt, $0.completion) }
     }
 
     /// What each event is compared with, for who wants to have it at hand.
@@ -139,13 +149,6 @@ public struct StreamDecoder: Sendable {
     ) throws(DialectError) {
         try ollama.stream.takeRest(of: &ollama.records, into: &sink)
         try ollama.stream.finish(into: &sink)
-    }
-
-    private var writer: StreamWriter {
-        switch dialect {
-        case .openAI: openAI.writer
-        case .ollama: ollama[0].stream.writer
-        }
     }
 
     /// Takes bytes as long as the body may be, or is, one JSON object.

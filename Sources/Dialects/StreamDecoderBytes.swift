@@ -4,10 +4,9 @@
 @inline(__always)
 func equal(_ bytes: Span<UInt8>, _ range: Range<Int>, _ literal: StaticString) -> Bool {
     guard range.count == literal.utf8CodeUnitCount else { return false }
-    for i in 0..<range.count {
-        guard unsafe bytes[range.lowerBound &+ i] == literal.utf8Start[i] else { return false }
-    }
-    return true
+    // Safe: a literal lives as long as the program.
+    let wanted = unsafe Span(_unsafeStart: literal.utf8Start, count: literal.utf8CodeUnitCount)
+    return stands(wanted, in: bytes, at: range.lowerBound)
 }
 
 /// Whether `part` stands in `bytes` at `start`.
@@ -56,6 +55,22 @@ func hasControl(_ bytes: Span<UInt8>) -> Bool {
         i &+= 1
     }
     return false
+}
+
+/// Whether there is no byte over 0x7F.
+func isASCII(_ bytes: Span<UInt8>) -> Bool {
+    var i = 0
+    while i &+ 8 <= bytes.count {
+        // Safe: the loop's condition keeps all eight bytes inside the span.
+        let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+        if word & 0x8080_8080_8080_8080 != 0 { return false }
+        i &+= 8
+    }
+    while i < bytes.count {
+        if bytes[i] >= 0x80 { return false }
+        i &+= 1
+    }
+    return true
 }
 
 /// Whether the text ends with what may be the first half of a surrogate pair (`\ud83e`). Cheap and

@@ -13,8 +13,10 @@ public struct JSONIndex: Sendable {
         @inlinable init(position: Int) { self.position = position }
     }
 
-    /// In 24 bytes: the list of a usual event is small.
+    /// In 32 bytes: the list of a usual event is small.
     @usableFromInline struct Node: Sendable {
+        /// The first eight bytes of the key: with the length they tell nearly every name.
+        @usableFromInline let keyWord: UInt64
         @usableFromInline let kind: JSONKind
         /// Whether a later member of the same object has the same key.
         @usableFromInline var isOverridden = false
@@ -23,21 +25,26 @@ public struct JSONIndex: Sendable {
         @usableFromInline let keyEnd: UInt32
         let start: UInt32
         private var end: UInt32
-        /// Where the list goes on behind this value and all in it.
+        /// Where the list goes on behind this value and all in it; while a container is being read,
+        /// where the one around it stands.
         private var nextNode: UInt32
 
-        init(_ kind: JSONKind, key: Range<Int>, at start: Int) {
+        init(_ kind: JSONKind, key: Range<Int>, _ keyWord: UInt64, _ range: Range<Int>, next: Int) {
+            self.keyWord = keyWord
             self.kind = kind
             keyStart = UInt32(truncatingIfNeeded: key.lowerBound)
             keyEnd = UInt32(truncatingIfNeeded: key.upperBound)
-            self.start = UInt32(truncatingIfNeeded: start)
-            end = self.start
-            nextNode = 0
+            start = UInt32(truncatingIfNeeded: range.lowerBound)
+            end = UInt32(truncatingIfNeeded: range.upperBound)
+            nextNode = UInt32(truncatingIfNeeded: next)
         }
 
-        mutating func end(at end: Int, next: Int) {
+        /// The container ends; says where the one around it stands.
+        mutating func close(at end: Int, next: Int) -> Int {
+            let parent = Int(nextNode)
             self.end = UInt32(truncatingIfNeeded: end)
             nextNode = UInt32(truncatingIfNeeded: next)
+            return parent
         }
 
         @usableFromInline var next: Int { Int(nextNode) }
@@ -50,7 +57,7 @@ public struct JSONIndex: Sendable {
     // Each value comes right before those in it.
     @usableFromInline let nodes: [Node]
     /// Whether a string has an escape: a key then may be another way to write a name.
-    @usableFromInline let hasEscapes: Bool
+    public let hasEscapes: Bool
     private let hasControls: Bool
 
     /// Checks that `bytes` are exactly one JSON value in UTF-8, nested no deeper than `depthLimit`.
@@ -60,8 +67,8 @@ public struct JSONIndex: Sendable {
         guard bytes.count < UInt32.max else { throw .unexpected(offset: Int(UInt32.max)) }
         var scanner = JSONScanner(depthLimit: depthLimit)
         var nodes: [Node] = []
-        nodes.reserveCapacity(40)
-        try Self.list(0..<0, &scanner, bytes.span, indexedDepth, &nodes)
+        nodes.reserveCapacity(31)  // a kibibyte: more is dearer to allocate
+        try Self.list(bytes.span, &scanner, indexedDepth, &nodes)
         try scanner.finish(bytes.span)
         self.bytes = bytes
         self.nodes = nodes
@@ -108,7 +115,25 @@ public struct JSONIndex: Sendable {
     /// The members of an object or the elements of an array, in their order; empty for any other
     /// kind.
     public func parts(of container: Value) -> Parts {
-        Parts(nodes: nodes, position: container.position &+ 1, end: nodes[container.position].next)
+        Parts(
+            nodes: nodes, position: container.position &+ 1, end: nodes[container.position].next,
+            withOverridden: false)
+    }
+
+    /// The members of an object in their order, duplicates included; empty for any other kind.
+    public func members(of object: Value) -> Parts {
+        let node = nodes[object.position]
+        let end = node.kind == .object ? node.next : 0
+        return Parts(
+            nodes: nodes, position: object.position &+ 1, end: end, withOverridden: true)
+    }
+
+    /// The elements of an array in their order; empty for any other kind.
+    public func elements(of array: Value) -> Parts {
+        let node = nodes[array.position]
+        let end = node.kind == .array ? node.next : 0
+        return Parts(
+            nodes: nodes, position: array.position &+ 1, end: end, withOverridden: false)
     }
 
     /// How many members an object has, those of duplicate keys counted each.
@@ -140,12 +165,35 @@ public struct JSONIndex: Sendable {
     /// has no backslash.
     @inlinable @inline(__always)
     public func isNamed(_ member: Value, _ name: StaticString) -> Bool {
-        // Nearly always the length tells.
-        let node = nodes[member.position]
-        if Int(node.keyEnd &- node.keyStart) == name.utf8CodeUnitCount {
-            return begins(Int(node.keyStart), with: name)
+        isNamed(self.name(of: member), name)
+    }
+
+    /// A key, for comparisons with several names.
+    public struct Name: Sendable {
+        @usableFromInline let word: UInt64
+        @usableFromInline let start: Int
+        @usableFromInline let count: Int
+
+        @inlinable init(_ node: Node) {
+            word = node.keyWord
+            start = Int(node.keyStart)
+            count = Int(node.keyEnd &- node.keyStart)
         }
-        return hasEscapes && isEscaped(node.key, name)
+    }
+
+    /// The key of `member`.
+    @inlinable @inline(__always)
+    public func name(of member: Value) -> Name { Name(nodes[member.position]) }
+
+    /// Whether `key` is `name`, as above.
+    @inlinable @inline(__always)
+    public func isNamed(_ key: Name, _ name: StaticString) -> Bool {
+        // Nearly always length and first bytes tell.
+        if key.count == name.utf8CodeUnitCount {
+            guard key.word == firstWord(of: name) else { return false }
+            return name.utf8CodeUnitCount <= 8 || stands(name, at: key.start)
+        }
+        return hasEscapes && isEscaped(key.start..<(key.start &+ key.count), name)
     }
 
     /// The key of `member` as it stands, quotes included.
@@ -159,9 +207,11 @@ public struct JSONIndex: Sendable {
         private let nodes: [Node]
         private var position: Int
         private let end: Int
+        private let withOverridden: Bool
 
-        fileprivate init(nodes: [Node], position: Int, end: Int) {
+        fileprivate init(nodes: [Node], position: Int, end: Int, withOverridden: Bool) {
             (self.nodes, self.position, self.end) = (nodes, position, end)
+            self.withOverridden = withOverridden
         }
 
         /// The next part that counts.
@@ -169,7 +219,7 @@ public struct JSONIndex: Sendable {
             while position < end {
                 let part = position
                 position = nodes[part].next
-                if !nodes[part].isOverridden { return Value(position: part) }
+                if withOverridden || !nodes[part].isOverridden { return Value(position: part) }
             }
             return nil
         }
@@ -177,62 +227,82 @@ public struct JSONIndex: Sendable {
 
     // MARK: - Reading
 
-    /// Lists the value that comes next and those in it. Recursion is as deep as the list.
-    @inline(__always)
+    /// Lists the value that comes next and those in it, down to `levels` containers.
     private static func list(
-        _ key: Range<Int>, _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ levels: Int,
-        _ nodes: inout [Node]
+        _ bytes: Span<UInt8>, _ scanner: inout JSONScanner, _ levels: Int, _ nodes: inout [Node]
     ) throws(JSONError) {
-        let kind = try scanner.peekKind(bytes)
-        var node = Node(kind, key: key, at: scanner.offset)
-        if levels > 0, kind == .object || kind == .array {
-            try listContainer(node, &scanner, bytes, levels, &nodes)
-        } else {
-            try scanner.skipValue(kind, bytes)
-            node.end(at: scanner.offset, next: nodes.count &+ 1)
-            nodes.append(node)
+        var key = 0..<0
+        // The container whose parts are being listed, and how many are open.
+        var container = 0
+        var isInObject = false
+        var depth = 0
+        while true {
+            let kind = try scanner.peekKind(bytes)
+            let start = scanner.offset
+            let word = firstWord(of: bytes, key)
+            if kind == .object || kind == .array, depth < levels {
+                nodes.append(Node(kind, key: key, word, start..<start, next: container))
+                container = nodes.count &- 1
+                isInObject = kind == .object
+                depth &+= 1
+                try scanner.enterContainer()
+            } else {
+                try scanner.skipValue(kind, bytes)
+                let next = nodes.count &+ 1
+                nodes.append(Node(kind, key: key, word, start..<scanner.offset, next: next))
+            }
+            while true {
+                guard depth > 0 else { return }
+                if isInObject {
+                    if let member = try scanner.nextMemberHere(bytes) {
+                        key = member
+                        break
+                    }
+                    override(membersOf: container, bytes, scanner.hasEscapes, &nodes)
+                } else if try scanner.nextElement(bytes) {
+                    key = 0..<0
+                    break
+                }
+                container = nodes[container].close(at: scanner.offset, next: nodes.count)
+                isInObject = nodes[container].kind == .object
+                depth &-= 1
+            }
         }
     }
 
-    private static func listContainer(
-        _ node: Node, _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ levels: Int,
-        _ nodes: inout [Node]
-    ) throws(JSONError) {
-        let position = nodes.count
-        nodes.append(node)
-        if node.kind == .object {
-            var count = 0
-            try scanner.enterObject(bytes)
-            while let key = try scanner.nextMember(bytes) {
-                try list(key, &scanner, bytes, levels &- 1, &nodes)
-                count &+= 1
-            }
-            override(count, membersOf: position, bytes, scanner.hasEscapes, &nodes)
-        } else {
-            try scanner.enterArray(bytes)
-            while try scanner.nextElement(bytes) {
-                try list(0..<0, &scanner, bytes, levels &- 1, &nodes)
-            }
+    /// Marks the members that others override, of the object that was listed last.
+    @inline(__always)
+    private static func override(
+        membersOf object: Int, _ bytes: Span<UInt8>, _ hasEscapes: Bool, _ nodes: inout [Node]
+    ) {
+        var count = 0
+        var met: UInt64 = 0
+        var mayRepeat = hasEscapes
+        var position = object &+ 1
+        while position < nodes.count {
+            // A bit for length and first bytes: only keys with the same can be the same.
+            let length = UInt64(nodes[position].keyEnd &- nodes[position].keyStart)
+            let hash = (nodes[position].keyWord ^ length) &* 0x9E37_79B9_7F4A_7C15
+            let bit: UInt64 = 1 << (hash >> 58)
+            mayRepeat = mayRepeat || met & bit != 0
+            met |= bit
+            count &+= 1
+            position = nodes[position].next
         }
-        nodes[position].end(at: scanner.offset, next: nodes.count)
+        if mayRepeat { override(count, membersOf: object, bytes, hasEscapes, &nodes) }
     }
 
     /// Marks the members of an object that others override.
+    @inline(never)
     private static func override(
         _ count: Int, membersOf object: Int, _ bytes: Span<UInt8>, _ hasEscapes: Bool,
         _ nodes: inout [Node]
     ) {
         guard count > 1 else { return }
         if count <= 16, !hasEscapes {
-            var met: UInt64 = 0
-            var position = object &+ 1
+            var position = nodes[object &+ 1].next
             while position < nodes.count {
-                // A bit for length and first byte: only keys with the same can be the same.
-                let key = nodes[position].key
-                let first = key.isEmpty ? 0 : Int(bytes[key.lowerBound])
-                let bit: UInt64 = 1 << ((first &* 7 &+ key.count) & 63)
-                if met & bit != 0 { override(key, from: object &+ 1, to: position, bytes, &nodes) }
-                met |= bit
+                override(from: object &+ 1, to: position, bytes, &nodes)
                 position = nodes[position].next
             }
             return
@@ -252,12 +322,14 @@ public struct JSONIndex: Sendable {
 
     /// Marks the members before `end` that have the key of the member there.
     private static func override(
-        _ key: Range<Int>, from start: Int, to end: Int, _ bytes: Span<UInt8>,
-        _ nodes: inout [Node]
+        from start: Int, to end: Int, _ bytes: Span<UInt8>, _ nodes: inout [Node]
     ) {
+        let (word, key) = (nodes[end].keyWord, nodes[end].key)
         var position = start
         while position < end {
-            if isEqual(bytes, key, nodes[position].key) { nodes[position].isOverridden = true }
+            if nodes[position].keyWord == word, isEqual(bytes, key, nodes[position].key) {
+                nodes[position].isOverridden = true
+            }
             position = nodes[position].next
         }
     }
@@ -275,15 +347,26 @@ public struct JSONIndex: Sendable {
         return true
     }
 
+    /// Whether `name`, of eight bytes or more, stands at `start`.
     @usableFromInline
-    func begins(_ start: Int, with name: StaticString) -> Bool {
+    func stands(_ name: StaticString, at start: Int) -> Bool {
+        let count = name.utf8CodeUnitCount
+        guard count >= 8, count <= bytes.count &- start else { return false }
         let span = bytes.span
-        let wanted = unsafe name.utf8Start
-        for i in 0..<name.utf8CodeUnitCount {
-            // Safe: `i` is below the count of the literal.
-            guard unsafe span[start &+ i] == wanted[i] else { return false }
+        // Safe: a literal lives as long as the program.
+        let wanted = unsafe Span(_unsafeStart: name.utf8Start, count: count)
+        var i = 0
+        while true {
+            // Safe: `i` is at most eight below the count, of which there are so many in both.
+            let word = unsafe span.bytes.unsafeLoadUnaligned(
+                fromByteOffset: start &+ i, as: UInt64.self)
+            let wantedWord = unsafe wanted.bytes.unsafeLoadUnaligned(
+                fromByteOffset: i, as: UInt64.self)
+            guard word == wantedWord else { return false }
+            if i == count &- 8 { return true }
+            // The last eight may overlap those before.
+            i = min(i &+ 8, count &- 8)
         }
-        return true
     }
 
     /// Whether a key with escapes is another way to write `name`.
@@ -297,4 +380,33 @@ public struct JSONIndex: Sendable {
         wanted.append(name)
         return decoded == wanted
     }
+}
+
+/// The first eight bytes of a name, or all of it, the first one lowest.
+@inlinable @inline(__always)
+func firstWord(of name: StaticString) -> UInt64 {
+    var word: UInt64 = 0
+    for i in 0..<min(8, name.utf8CodeUnitCount) {
+        // Safe: `i` is below the count of the literal.
+        word |= unsafe UInt64(name.utf8Start[i]) << UInt64(8 &* i)
+    }
+    return word
+}
+
+/// The same of a key.
+@inline(__always)
+private func firstWord(of bytes: Span<UInt8>, _ key: Range<Int>) -> UInt64 {
+    if key.lowerBound &+ 8 <= bytes.count {
+        // Safe: eight bytes are there.
+        let word = unsafe UInt64(
+            littleEndian: bytes.bytes.unsafeLoadUnaligned(
+                fromByteOffset: key.lowerBound, as: UInt64.self))
+        // Shifts by 64 and more leave nothing.
+        return word & ~(UInt64.max << UInt64(8 &* key.count))
+    }
+    var word: UInt64 = 0
+    for i in 0..<min(8, key.count) {
+        word |= UInt64(bytes[key.lowerBound &+ i]) << UInt64(8 &* i)
+    }
+    return word
 }

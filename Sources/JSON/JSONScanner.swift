@@ -49,6 +49,7 @@ public struct JSONScanner: Sendable {
     }
 
     /// The kind of the value that comes next; skips white space before it.
+    @inline(__always)
     public mutating func peekKind(_ bytes: Span<UInt8>) throws(JSONError) -> JSONKind {
         switch try peek(bytes) {
         case UInt8(ascii: "{"): return .object
@@ -71,11 +72,26 @@ public struct JSONScanner: Sendable {
         try enter(bytes, UInt8(ascii: "["))
     }
 
+    /// Steps into a container whose first byte, at which the scanner stands, has told what it is.
+    @inline(__always)
+    mutating func enterContainer() throws(JSONError) {
+        guard depth < depthLimit else { throw .tooDeep(limit: depthLimit) }
+        offset &+= 1
+        depth &+= 1
+        atStart = true
+    }
+
     /// The next key of the object stepped into, without its quotes and still escaped; `nil` once
     /// the object has ended. The value must be read or skipped before the next call.
     public mutating func nextMember(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int>? {
+        try nextMemberHere(bytes)
+    }
+
+    /// The same where a call would cost too much.
+    @inline(__always)
+    mutating func nextMemberHere(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int>? {
         guard try advance(bytes, closing: UInt8(ascii: "}")) else { return nil }
-        let key = try scanString(bytes)
+        let key = try scanStringHere(bytes)
         try expect(bytes, UInt8(ascii: ":"))
         _ = try peek(bytes)
         return key
@@ -111,13 +127,46 @@ public struct JSONScanner: Sendable {
 
     /// Reads a string; the range excludes the quotes, and the bytes in it are still escaped.
     public mutating func scanString(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int> {
+        try scanStringHere(bytes)
+    }
+
+    /// The same where a call would cost too much.
+    @inline(__always)
+    private mutating func scanStringHere(_ bytes: Span<UInt8>) throws(JSONError) -> Range<Int> {
         try expect(bytes, UInt8(ascii: "\""))
         let start = offset
-        var i = offset
+        var i = start
+        // Most strings are names and words: plain, and closed within a few times eight bytes.
+        let near = min(bytes.count, start &+ 32) &- 8
+        while i <= near {
+            // Safe: `near` keeps all eight bytes inside the span.
+            let word = unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)
+            let found = Self.special(word)
+            guard found != 0 else {
+                i &+= 8
+                continue
+            }
+            i &+= found.trailingZeroBitCount >> 3
+            guard bytes[i] == UInt8(ascii: "\"") else { break }
+            offset = i &+ 1
+            atStart = false
+            return start..<i
+        }
+        return try scanRest(bytes, start, i)
+    }
+
+    /// Reads what is left from `i` of the string that begins at `start`.
+    @inline(never)
+    private mutating func scanRest(
+        _ bytes: Span<UInt8>, _ start: Int, _ position: Int
+    ) throws(JSONError) -> Range<Int> {
+        var i = position
         let count = bytes.count
+        // The text may well be long.
+        i = Self.skipPlainBlocks(bytes, i)
         while true {
             // Eight bytes at a time while none of them is a quote, a backslash, a control or over
-            // 0x7F; from the third time on in blocks, for then the text may well be long.
+            // 0x7F; from the third time on in blocks.
             var words = 2
             while i &+ 8 <= count {
                 if words == 0 { i = Self.skipPlainBlocks(bytes, i) }
@@ -172,6 +221,13 @@ public struct JSONScanner: Sendable {
         let isBackslash = (backslash &- ones) & ~backslash
         let isControl = (word &- (ones &* 0x20)) & ~word
         return (isQuote | isBackslash | isControl | word) & high
+    }
+
+    /// Whether a string has none of those in its eight bytes from `i`, which must be there.
+    @inline(__always)
+    static func isPlain(_ bytes: Span<UInt8>, _ i: Int) -> Bool {
+        // Safe: the caller's promise.
+        special(unsafe bytes.bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self)) == 0
     }
 
     /// Passes over blocks of 32 bytes that a string scan need not look at.
@@ -246,35 +302,30 @@ public struct JSONScanner: Sendable {
     }
 
     private mutating func scanNumber(_ bytes: Span<UInt8>) throws(JSONError) {
-        if bytes[offset] == UInt8(ascii: "-") { offset &+= 1 }
-        guard offset < bytes.count else { throw .endedEarly }
-        if bytes[offset] == UInt8(ascii: "0") {
-            offset &+= 1
-        } else {
-            try scanDigits(bytes)
+        var i = offset
+        if bytes[i] == UInt8(ascii: "-") { i &+= 1 }
+        guard i < bytes.count else { throw .endedEarly }
+        i = bytes[i] == UInt8(ascii: "0") ? i &+ 1 : try Self.skipDigits(bytes, i)
+        if i < bytes.count, bytes[i] == UInt8(ascii: ".") {
+            i = try Self.skipDigits(bytes, i &+ 1)
         }
-        if offset < bytes.count, bytes[offset] == UInt8(ascii: ".") {
-            offset &+= 1
-            try scanDigits(bytes)
-        }
-        if offset < bytes.count, bytes[offset] | 0x20 == UInt8(ascii: "e") {
-            offset &+= 1
-            if offset < bytes.count,
-                bytes[offset] == UInt8(ascii: "+") || bytes[offset] == UInt8(ascii: "-")
-            {
-                offset &+= 1
+        if i < bytes.count, bytes[i] | 0x20 == UInt8(ascii: "e") {
+            i &+= 1
+            if i < bytes.count, bytes[i] == UInt8(ascii: "+") || bytes[i] == UInt8(ascii: "-") {
+                i &+= 1
             }
-            try scanDigits(bytes)
+            i = try Self.skipDigits(bytes, i)
         }
+        offset = i
         atStart = false
     }
 
-    private mutating func scanDigits(_ bytes: Span<UInt8>) throws(JSONError) {
-        let start = offset
-        while offset < bytes.count, bytes[offset] &- UInt8(ascii: "0") < 10 { offset &+= 1 }
-        guard offset > start else {
-            throw offset == bytes.count ? .endedEarly : .unexpected(offset: offset)
-        }
+    @inline(__always)
+    private static func skipDigits(_ bytes: Span<UInt8>, _ start: Int) throws(JSONError) -> Int {
+        var i = start
+        while i < bytes.count, bytes[i] &- UInt8(ascii: "0") < 10 { i &+= 1 }
+        guard i > start else { throw i == bytes.count ? .endedEarly : .unexpected(offset: i) }
+        return i
     }
 
     private mutating func scanWord(

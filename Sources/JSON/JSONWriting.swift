@@ -26,12 +26,15 @@ extension [UInt8] {
 
     /// Appends an integer in decimal digits.
     public mutating func append(decimal number: Int) {
+        if 0..<10 ~= number {
+            return append(UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number))
+        }
         var digits: InlineArray<20, UInt8> = InlineArray(repeating: 0)
         var position = 20
         var rest = number.magnitude
         repeat {
-            position -= 1
-            digits[position] = UInt8(ascii: "0") + UInt8(rest % 10)
+            position &-= 1
+            digits[position] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         } while rest > 0
         if number < 0 { append(UInt8(ascii: "-")) }
@@ -40,8 +43,9 @@ extension [UInt8] {
 
     /// Appends `text` as a JSON string, quotes included.
     public mutating func appendJSONString(_ text: String) {
-        append(UInt8(ascii: "\""))
         var copy = text
+        if isEmpty { reserveCapacity(copy.utf8.count + 2) }
+        append(UInt8(ascii: "\""))
         copy.withUTF8 { unsafe appendEscaped($0.span) }
         append(UInt8(ascii: "\""))
     }
@@ -53,6 +57,11 @@ extension [UInt8] {
         var plainStart = 0
         var i = 0
         while i < text.count {
+            // Most texts need no escape at all: eight at a time.
+            if i &+ 8 <= text.count, JSONScanner.isPlain(text, i) {
+                i &+= 8
+                continue
+            }
             let byte = text[i]
             let length: Int
             if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {

@@ -80,14 +80,12 @@ struct OpenAIStream: EventStream, Sendable {
         guard let parsed = EventReading.index(event),
             parsed.json.kind(of: parsed.json.root) == .object
         else { throw .malformed }
-        let (json, strayBytes) = (parsed.json, parsed.strayBytes)
-        if let error = EventReading.reportedError(json) { throw .reported(error) }
-        let includeUsage = writer.options.includeUsage
-        guard let whole = OpenAIStreamEvent(json, includeUsage: includeUsage) else {
-            throw .malformed
-        }
-        settle(whole)
-        if let usage = whole["usage"] { writer.usage.note(usage: usage, of: json) }
+        let strayBytes = parsed.strayBytes
+        let whole = OpenAIStreamEvent(parsed.json, includeUsage: writer.options.includeUsage)
+        if let error = whole.reportedError { throw .reported(error) }
+        guard whole.isWellFormed else { throw .malformed }
+        if !writer.hasBegun { settle(whole) }
+        if let usage = whole.usage { writer.usage.note(usage: usage, of: whole.json) }
         var reader = OpenAIStreamDeltaReader(isRepaired: strayBytes > 0)
         let deltas = try whole.deltas(&reader)
         guard reader.strayBytesInTexts == strayBytes else { throw .malformed }
@@ -99,27 +97,26 @@ struct OpenAIStream: EventStream, Sendable {
         do { try writer.write(deltas, in: whole, into: &sink) } catch { throw .malformed }
     }
 
-    /// Ids of other kinds are not taken over: clients and this program's users expect `chatcmpl-`.
+    /// Takes over what the first event says about the stream. Ids of other kinds are not taken
+    /// over: clients and this program's users expect `chatcmpl-`.
     private mutating func settle(_ event: OpenAIStreamEvent) {
-        guard !writer.hasBegun else { return }
         let json = event.json
         var id: [UInt8]?
-        if let given = event["id"], isChatID(json.text(of: given)) {
+        if let given = event.id, isChatID(json.text(of: given)) {
             id = []
             id?.appendEscapingLineSeparators(json.bytes(of: given).span)
         }
         var created: [UInt8]?
-        if let given = event["created"].flatMap({ json.text(of: $0).int }), given > 0 {
+        if let given = event.created.flatMap({ json.text(of: $0).int }), given > 0 {
             created = []
             created?.append(decimal: given)
         }
         var fingerprint: [UInt8]?
-        if let given = event["system_fingerprint"], json.kind(of: given) == .string {
+        if let given = event.fingerprint, json.kind(of: given) == .string {
             fingerprint = []
             fingerprint?.appendEscapingLineSeparators(json.bytes(of: given).span)
         }
-        writer.settle(
-            id: id, created: created, fingerprint: fingerprint)
+        writer.settle(id: id, created: created, fingerprint: fingerprint)
     }
 
     /// Whether an id begins as clients expect it.
@@ -140,7 +137,7 @@ struct OpenAIStream: EventStream, Sendable {
 
     /// Only the timings that close a choice count; `timings_per_token` puts them everywhere.
     private mutating func noteTimings(_ event: OpenAIStreamEvent, _ deltas: [ChoiceDelta]) {
-        guard let timings = event["timings"] else { return }
+        guard let timings = event.timings else { return }
         if deltas.contains(where: { $0.finish != nil }) {
             writer.usage.note(closingTimings: timings, of: event.json, inFinishChunk: true)
         } else if deltas.isEmpty {
@@ -151,9 +148,9 @@ struct OpenAIStream: EventStream, Sendable {
     /// An event without choices: the usage of all of them, or with llama-server of the one that
     /// finished last.
     private mutating func takeUsageChunk(_ event: OpenAIStreamEvent, into sink: inout ChunkSink) {
-        let timings = event["timings"].map { Array(event.json.bytes(of: $0)) }
+        let timings = event.timings.map { Array(event.json.bytes(of: $0)) }
         writer.writeHeldFinish(timings: timings, into: &sink)
-        guard event["usage"] != nil else { return }
+        guard event.usage != nil else { return }
         // Kept for the case that this chunk cannot leave yet, or counts one choice of several.
         writer.usage.timings = timings
         guard let usage = writer.usage.usageObject(), writer.takeTurnForUsage() else { return }

@@ -16,46 +16,67 @@ struct OpenAIStreamDeltaReader {
     mutating func delta(
         of choice: JSONIndex.Value, at position: Int, in json: JSONIndex
     ) throws(StreamRefusal) -> ChoiceDelta {
+        var (number, finish, value): (JSONIndex.Value?, JSONIndex.Value?, JSONIndex.Value?)
+        var logprobs: JSONIndex.Value?
+        for member in json.parts(of: choice) where json.kind(of: member) != .null {
+            if json.isNamed(member, "index") {
+                number = member
+            } else if json.isNamed(member, "finish_reason") {
+                finish = member
+            } else if json.isNamed(member, "delta") {
+                value = member
+            } else if json.isNamed(member, "logprobs") {
+                logprobs = member
+            }
+        }
         // Servers with one choice may leave its number out.
-        let number = json.value("index", of: choice)
         guard let index = number.map({ json.text(of: $0).int }) ?? 0 else { throw .malformed }
         var delta = ChoiceDelta(index: index, position: position)
         delta.isRepaired = isRepaired
-        delta.finish = try EventReading.finishReason(
-            json.value("finish_reason", of: choice).map(json.text))
-        delta.logprobs = json.value("logprobs", of: choice).map { Array(json.bytes(of: $0)) }
-        guard let value = json.value("delta", of: choice) else { return delta }
-        guard json.kind(of: value) == .object else { throw .malformed }
-        delta.content = try text(json.value("content", of: value), json)
-        // A server that sends both names sends the same text under both.
-        delta.reasoning = try text(
-            json.value("reasoning_content", of: value) ?? json.value("reasoning", of: value), json)
-        if let calls = json.value("tool_calls", of: value) {
-            guard json.kind(of: calls) == .array else { throw .malformed }
-            for entry in json.parts(of: calls) {
-                delta.toolCalls.append(try toolCall(entry, json))
-            }
+        if let finish { delta.finish = try EventReading.finishReason(json.text(of: finish)) }
+        if let logprobs { delta.logprobs = Array(json.bytes(of: logprobs)) }
+        if let value {
+            guard json.kind(of: value) == .object else { throw .malformed }
+            try read(value, of: json, into: &delta)
         }
-        // The role is ours to say, once. Nulls say nothing.
-        for member in json.parts(of: value) where json.kind(of: member) != .null {
-            guard !isKnown(member, json) else { continue }
-            delta.otherMembers.append(member, of: json)
-        }
-        if !delta.otherMembers.isEmpty { delta.otherMembers.removeLast() }
         return delta
     }
 
-    private func isKnown(_ member: JSONIndex.Value, _ json: JSONIndex) -> Bool {
-        json.isNamed(member, "role") || json.isNamed(member, "content")
-            || json.isNamed(member, "reasoning_content") || json.isNamed(member, "reasoning")
-            || json.isNamed(member, "tool_calls")
+    /// Reads the value of `delta`.
+    private mutating func read(
+        _ value: JSONIndex.Value, of json: JSONIndex, into delta: inout ChoiceDelta
+    ) throws(StreamRefusal) {
+        var (content, reasoning, calls): (JSONIndex.Value?, JSONIndex.Value?, JSONIndex.Value?)
+        var otherReasoning: JSONIndex.Value?
+        // The role is ours to say, once. Nulls say nothing.
+        for member in json.parts(of: value) where json.kind(of: member) != .null {
+            if json.isNamed(member, "content") {
+                content = member
+            } else if json.isNamed(member, "reasoning_content") {
+                reasoning = member
+            } else if json.isNamed(member, "reasoning") {
+                otherReasoning = member
+            } else if json.isNamed(member, "tool_calls") {
+                calls = member
+            } else if !json.isNamed(member, "role") {
+                delta.otherMembers.append(member, of: json)
+            }
+        }
+        if !delta.otherMembers.isEmpty { delta.otherMembers.removeLast() }
+        if let content { delta.content = try text(content, json) }
+        // A server that sends both names sends the same text under both.
+        if let reasoning = reasoning ?? otherReasoning {
+            delta.reasoning = try text(reasoning, json)
+        }
+        guard let calls else { return }
+        guard json.kind(of: calls) == .array else { throw .malformed }
+        for entry in json.parts(of: calls) { delta.toolCalls.append(try toolCall(entry, json)) }
     }
 
-    /// The text of a string, still escaped; empty for null.
+    /// The text of a string, still escaped.
     private mutating func text(
-        _ value: JSONIndex.Value?, _ json: JSONIndex
+        _ value: JSONIndex.Value, _ json: JSONIndex
     ) throws(StreamRefusal) -> [UInt8] {
-        guard let value else { return [] }
         guard json.kind(of: value) == .string else { throw .malformed }
         var text: [UInt8] = []
         text.appendEscapingLineSeparators(json.bytes.span.extracting(json.contents(of: value)))

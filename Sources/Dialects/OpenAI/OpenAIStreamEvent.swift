@@ -6,28 +6,54 @@ internal import JSON
 /// A `chat.completion.chunk` as an upstream wrote it, and the chunks written after its pattern.
 struct OpenAIStreamEvent {
     let json: JSONIndex
-    /// The array of choices; `nil` if the event has none.
-    private let choices: JSONIndex.Value?
+    // The members that matter, unless they are null: each is looked for once.
+    private(set) var id: JSONIndex.Value?
+    private(set) var created: JSONIndex.Value?
+    private(set) var fingerprint: JSONIndex.Value?
+    private(set) var usage: JSONIndex.Value?
+    private(set) var timings: JSONIndex.Value?
+    private var object: JSONIndex.Value?
+    private var error: JSONIndex.Value?
+    /// The array of choices.
+    private var choices: JSONIndex.Value?
     private let includeUsage: Bool
 
-    /// `nil` if the event has neither choices nor usage, or choices that are no objects.
-    init?(_ json: JSONIndex, includeUsage: Bool) {
+    /// Takes an object for an event.
+    init(_ json: JSONIndex, includeUsage: Bool) {
         self.json = json
         self.includeUsage = includeUsage
-        choices = json.value("choices", of: json.root)
-        if let choices {
-            guard json.kind(of: choices) == .array else { return nil }
-            for choice in json.parts(of: choices) {
-                guard json.kind(of: choice) == .object else { return nil }
+        for member in json.parts(of: json.root) where json.kind(of: member) != .null {
+            switch name(of: member) {
+            case .id: id = member
+            case .object: object = member
+            case .created: created = member
+            case .choices: choices = member
+            case .usage: usage = member
+            case .fingerprint: fingerprint = member
+            case .timings: timings = member
+            case .error: error = member
+            case .model, .tier, .other: break
             }
-        } else {
-            // An event of usage alone may leave its empty choices out.
-            guard let usage = self["usage"], json.kind(of: usage) == .object else { return nil }
         }
     }
 
-    /// The value of the member `name`, unless it is null.
-    subscript(name: StaticString) -> JSONIndex.Value? { json.value(name, of: json.root) }
+    /// Whether the event has choices, all of them objects, or else usage.
+    var isWellFormed: Bool {
+        guard let choices else {
+            // An event of usage alone may leave its empty choices out.
+            return usage.map { json.kind(of: $0) == .object } ?? false
+        }
+        guard json.kind(of: choices) == .array else { return false }
+        return json.parts(of: choices).allSatisfy { json.kind(of: $0) == .object }
+    }
+
+    /// The JSON of a reported failure.
+    var reportedError: [UInt8]? {
+        let isChunk = object.map { json.isWritten($0, chunkObject) } ?? true
+        guard error != nil || !isChunk else { return nil }
+        return EventReading.reportedError(
+            json.text(of: json.root), error.map(json.text), object: object.map(json.text))
+    }
 
     /// What each choice adds.
     func deltas(_ reader: inout OpenAIStreamDeltaReader) throws(StreamRefusal) -> [ChoiceDelta] {
@@ -38,7 +64,54 @@ struct OpenAIStreamEvent {
         }
         return deltas
     }
+
+    // MARK: - Names
+
+    /// The members this program knows; those every chunk has come first.
+    private enum Name: UInt8 {
+        case id, object, created, model, choices
+        case usage, fingerprint, tier, timings, error, other
+
+        /// Whether every chunk has it.
+        var isCommon: Bool { rawValue <= Name.choices.rawValue }
+        /// A bit for each of those.
+        static let allCommon: UInt8 = 0b11111
+    }
+
+    private func name(of member: JSONIndex.Value) -> Name {
+        let key = json.name(of: member)
+        if json.isNamed(key, "choices") { return .choices }
+        if json.isNamed(key, "created") { return .created }
+        if json.isNamed(key, "id") { return .id }
+        if json.isNamed(key, "model") { return .model }
+        if json.isNamed(key, "system_fingerprint") { return .fingerprint }
+        if json.isNamed(key, "object") { return .object }
+        if json.isNamed(key, "usage") { return .usage }
+        if json.isNamed(key, "timings") { return .timings }
+        if json.isNamed(key, "error") { return .error }
+        return json.isNamed(key, "service_tier") ? .tier : .other
+    }
+
+    /// The same for the members of a choice.
+    private enum ChoiceName: UInt8 {
+        case index, delta, finish
+        case logprobs, other
+
+        var isCommon: Bool { rawValue <= ChoiceName.finish.rawValue }
+        static let allCommon: UInt8 = 0b111
+    }
+
+    private func choiceName(of member: JSONIndex.Value) -> ChoiceName {
+        let key = json.name(of: member)
+        if json.isNamed(key, "index") { return .index }
+        if json.isNamed(key, "delta") { return .delta }
+        if json.isNamed(key, "finish_reason") { return .finish }
+        return json.isNamed(key, "logprobs") ? .logprobs : .other
+    }
 }
+
+/// What every chunk says it is.
+private let chunkObject: StaticString = #""chat.completion.chunk""#
 
 extension OpenAIStreamEvent: ChunkEnvelope {
     // Texts count double against the limit, which only means that cuts come a little early.
@@ -52,10 +125,12 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         return overhead
     }
 
-    var hasTimings: Bool { self["timings"] != nil }
+    var hasTimings: Bool { timings != nil }
 
     var hasExtras: Bool {
-        if json.parts(of: json.root).contains(where: isExtra) { return true }
+        for member in json.parts(of: json.root) where isExtra(member, name(of: member)) {
+            return true
+        }
         guard let choices else { return false }
         return json.parts(of: choices).contains {
             json.parts(of: $0).contains(where: isChoiceExtra)
@@ -63,121 +138,119 @@ extension OpenAIStreamEvent: ChunkEnvelope {
     }
 
     func write(_ piece: ChunkPiece, _ identity: StreamIdentity, into bytes: inout [UInt8]) {
-        write(identity, withExtras: piece.endsEvent, into: &bytes) { bytes in
-            writeChoice(piece, into: &bytes)
-        } usage: { bytes in
-            if includeUsage { bytes.append(#""usage":null,"#) }
-        }
+        write(piece, usage: nil, identity, into: &bytes)
     }
 
     /// Writes an event without choices, in the place of the upstream's usage chunk, with `usage` in
     /// the place of its own.
     func writeUsage(_ usage: [UInt8], _ identity: StreamIdentity, into bytes: inout [UInt8]) {
-        write(identity, withExtras: true, into: &bytes) { _ in
-        } usage: { bytes in
-            bytes.append(#""usage":"#)
-            bytes.appendEscapingLineSeparators(usage.span)
-            bytes.append(UInt8(ascii: ","))
-        }
+        write(nil, usage: usage, identity, into: &bytes)
     }
 
     // MARK: - Parts
 
-    /// What every chunk has.
-    private enum Common: UInt8, CaseIterable { case id, object, created, model, choices }
-    /// What every choice has.
-    private enum CommonOfChoice: UInt8, CaseIterable { case index, delta, finish }
-
-    private func common(_ member: JSONIndex.Value) -> Common? {
-        if json.isNamed(member, "id") { return .id }
-        if json.isNamed(member, "object") { return .object }
-        if json.isNamed(member, "created") { return .created }
-        if json.isNamed(member, "model") { return .model }
-        return json.isNamed(member, "choices") ? .choices : nil
-    }
-
-    private func commonOfChoice(_ member: JSONIndex.Value) -> CommonOfChoice? {
-        if json.isNamed(member, "index") { return .index }
-        if json.isNamed(member, "delta") { return .delta }
-        return json.isNamed(member, "finish_reason") ? .finish : nil
-    }
-
     /// Writes the members in the upstream's order, so that what need not change does not.
     private func write(
-        _ identity: StreamIdentity, withExtras: Bool, into bytes: inout [UInt8],
-        choices: (inout [UInt8]) -> Void, usage: (inout [UInt8]) -> Void
+        _ piece: ChunkPiece?, usage: [UInt8]?, _ identity: StreamIdentity, into bytes: inout [UInt8]
     ) {
-        var met: UInt8 = 0  // a bit for each
+        let withExtras = piece?.endsEvent ?? true
+        var met: UInt8 = 0  // a bit for each common member
         var hasUsage = false
+        var copy = MemberCopy()
         bytes.append(UInt8(ascii: "{"))
         for member in json.parts(of: json.root) {
-            if let known = common(member) {
-                met |= 1 << known.rawValue
-                write(known, identity, into: &bytes, choices)
-            } else if json.isNamed(member, "usage") {
+            let name = name(of: member)
+            if name.isCommon {
+                met |= 1 << name.rawValue
+                if !stays(member, name, identity) || !copy.add(member, of: json, into: &bytes) {
+                    copy.flush(json, into: &bytes)
+                    write(name, piece, identity, into: &bytes)
+                }
+            } else if name == .usage {
                 hasUsage = true
-                usage(&bytes)
-            } else if withExtras || !isExtra(member) {
-                bytes.append(member, of: json)
+                copy.flush(json, into: &bytes)
+                write(usage: usage, into: &bytes)
+            } else if withExtras || !isExtra(member, name) {
+                copy.put(member, of: json, into: &bytes)
             }
         }
-        for known in Common.allCases where met & 1 << known.rawValue == 0 {
-            write(known, identity, into: &bytes, choices)
+        copy.flush(json, into: &bytes)
+        if met != Name.allCommon {
+            for rest in (0 as UInt8)..<5 where met & 1 << rest == 0 {
+                write(Name(rawValue: rest) ?? .other, piece, identity, into: &bytes)
+            }
         }
-        if !hasUsage { usage(&bytes) }
+        if !hasUsage { write(usage: usage, into: &bytes) }
         bytes[bytes.count - 1] = UInt8(ascii: "}")
+    }
+
+    /// Whether the value of a common member already is what every chunk says.
+    private func stays(
+        _ member: JSONIndex.Value, _ name: Name, _ identity: StreamIdentity
+    ) -> Bool {
+        // An escaped key is another way to write one of ours.
+        if json.hasEscapes { return false }
+        return switch name {
+        case .id: json.isWritten(member, identity.id.span)
+        case .object: json.isWritten(member, chunkObject)
+        case .created: json.isWritten(member, identity.created.span)
+        case .model: json.isWritten(member, identity.model.span)
+        default: false
+        }
+    }
+
+    private func write(usage: [UInt8]?, into bytes: inout [UInt8]) {
+        if let usage {
+            bytes.append(#""usage":"#)
+            bytes.appendEscapingLineSeparators(usage.span)
+            bytes.append(UInt8(ascii: ","))
+        } else if includeUsage {
+            bytes.append(#""usage":null,"#)
+        }
     }
 
     /// Writes a member whose value is the same in the whole stream, or ours to decide.
     private func write(
-        _ known: Common, _ identity: StreamIdentity, into bytes: inout [UInt8],
-        _ choices: (inout [UInt8]) -> Void
+        _ name: Name, _ piece: ChunkPiece?, _ identity: StreamIdentity, into bytes: inout [UInt8]
     ) {
-        switch known {
-        case .id:
-            bytes.append(#""id":"#)
-            bytes.append(identity.id.span)
-        case .object: bytes.append(#""object":"chat.completion.chunk""#)
-        case .created:
-            bytes.append(#""created":"#)
-            bytes.append(identity.created.span)
-        case .model:
-            bytes.append(#""model":"#)
-            bytes.append(identity.model.span)
+        switch name {
+        case .id: bytes.appendMember(#""id":"#, identity.id.span)
+        case .object: bytes.append(#""object":"chat.completion.chunk","#)
+        case .created: bytes.appendMember(#""created":"#, identity.created.span)
+        case .model: bytes.appendMember(#""model":"#, identity.model.span)
         case .choices:
-            bytes.append(#""choices":["#)
-            choices(&bytes)
-            bytes.append(UInt8(ascii: "]"))
+            guard let piece else { return bytes.append(#""choices":[],"#) }
+            bytes.append(#""choices":[{"#)
+            writeChoice(piece, into: &bytes)
+            bytes.append("],")
+        default: break
         }
-        bytes.append(UInt8(ascii: ","))
     }
 
-    /// Writes the choice after the pattern of the upstream's own, whose other members
-    /// (`stop_reason` of vLLM, for one) come along once.
+    /// Writes the choice, less its opening brace, after the pattern of the upstream's own, whose
+    /// other members (`stop_reason` of vLLM, for one) come along once.
     private func writeChoice(_ piece: ChunkPiece, into bytes: inout [UInt8]) {
-        var met: UInt8 = 0  // a bit for each
-        bytes.append(UInt8(ascii: "{"))
+        var met: UInt8 = 0  // a bit for each common member
         if let choice = choice(at: piece.position) {
+            var copy = MemberCopy()
             for member in json.parts(of: choice) {
-                if let known = commonOfChoice(member) {
-                    met |= 1 << known.rawValue
-                    write(known, piece, into: &bytes)
-                } else if json.isNamed(member, "logprobs") {
-                    // Null where the event became several chunks and another one has them.
-                    bytes.append(#""logprobs":"#)
-                    if let logprobs = piece.logprobs {
-                        bytes.appendEscapingLineSeparators(logprobs.span)
-                    } else {
-                        bytes.append("null")
-                    }
-                    bytes.append(UInt8(ascii: ","))
-                } else if piece.endsChoice {
-                    bytes.append(member, of: json)
+                let name = choiceName(of: member)
+                guard name != .other else {
+                    if piece.endsChoice { copy.put(member, of: json, into: &bytes) }
+                    continue
+                }
+                if name.isCommon { met |= 1 << name.rawValue }
+                if !stays(member, name, piece) || !copy.add(member, of: json, into: &bytes) {
+                    copy.flush(json, into: &bytes)
+                    write(name, piece, into: &bytes)
                 }
             }
+            copy.flush(json, into: &bytes)
         }
-        for known in CommonOfChoice.allCases where met & 1 << known.rawValue == 0 {
-            write(known, piece, into: &bytes)
+        if met != ChoiceName.allCommon {
+            for rest in (0 as UInt8)..<3 where met & 1 << rest == 0 {
+                write(ChoiceName(rawValue: rest) ?? .other, piece, into: &bytes)
+            }
         }
         bytes[bytes.count - 1] = UInt8(ascii: "}")
     }
@@ -192,39 +265,117 @@ extension OpenAIStreamEvent: ChunkEnvelope {
         return nil
     }
 
-    /// Writes a member that every choice has.
-    private func write(
-        _ known: CommonOfChoice, _ piece: ChunkPiece, into bytes: inout [UInt8]
-    ) {
-        switch known {
+    private func stays(_ member: JSONIndex.Value, _ name: ChoiceName, _ piece: ChunkPiece) -> Bool {
+        if json.hasEscapes { return false }
+        return switch name {
+        case .index: piece.index == 0 && json.isWritten(member, "0")
+        case .finish: piece.finish == nil && json.kind(of: member) == .null
+        case .logprobs: piece.logprobs == nil && json.kind(of: member) == .null
+        case .delta, .other: false
+        }
+    }
+
+    /// Writes a member whose value is the piece's.
+    private func write(_ name: ChoiceName, _ piece: ChunkPiece, into bytes: inout [UInt8]) {
+        switch name {
         case .index:
             bytes.append(#""index":"#)
             bytes.append(decimal: piece.index)
-        case .delta:
-            bytes.append(#""delta":"#)
-            bytes.append(piece.delta.span)
+            bytes.append(UInt8(ascii: ","))
+        case .delta: bytes.appendMember(#""delta":"#, piece.delta.span)
         case .finish:
             bytes.append(#""finish_reason":"#)
             bytes.append(finish: piece.finish)
+            bytes.append(UInt8(ascii: ","))
+        case .logprobs:
+            // Null where the event became several chunks and another one has them.
+            bytes.append(#""logprobs":"#)
+            if let logprobs = piece.logprobs {
+                bytes.appendEscapingLineSeparators(logprobs.span)
+            } else {
+                bytes.append("null")
+            }
+            bytes.append(UInt8(ascii: ","))
+        case .other: break
         }
-        bytes.append(UInt8(ascii: ","))
     }
 
     /// Whether a member says something about this event alone, which must be said once.
-    private func isExtra(_ member: JSONIndex.Value) -> Bool {
-        json.kind(of: member) != .null && common(member) == nil && !json.isNamed(member, "usage")
-            && !json.isNamed(member, "system_fingerprint")
-            && !json.isNamed(member, "service_tier")
+    private func isExtra(_ member: JSONIndex.Value, _ name: Name) -> Bool {
+        switch name {
+        case .timings, .error, .other: json.kind(of: member) != .null
+        case .id, .object, .created, .model, .choices, .usage, .fingerprint, .tier: false
+        }
     }
 
     /// The same for a member of a choice.
     private func isChoiceExtra(_ member: JSONIndex.Value) -> Bool {
-        json.kind(of: member) != .null && !json.isNamed(member, "logprobs")
-            && commonOfChoice(member) == nil
+        json.kind(of: member) != .null && choiceName(of: member) == .other
+    }
+}
+
+/// Copies members that stay as they are, neighbours in one piece.
+private struct MemberCopy {
+    /// What was added and not yet written; empty if there is nothing.
+    private var run = 0..<0
+
+    /// Adds a member to what is copied; `false` if it is not written as we would.
+    @inline(__always)
+    mutating func add(
+        _ member: JSONIndex.Value, of json: JSONIndex, into bytes: inout [UInt8]
+    ) -> Bool {
+        let (key, value) = (json.key(of: member), json.range(of: member))
+        guard key.upperBound &+ 1 == value.lowerBound else { return false }
+        if run.upperBound &+ 1 == key.lowerBound, !run.isEmpty {
+            // Only the comma between them.
+            run = run.lowerBound..<value.upperBound
+        } else {
+            flush(json, into: &bytes)
+            run = key.lowerBound..<value.upperBound
+        }
+        return true
+    }
+
+    /// The same for a member that may be written in any way.
+    @inline(__always)
+    mutating func put(_ member: JSONIndex.Value, of json: JSONIndex, into bytes: inout [UInt8]) {
+        guard !add(member, of: json, into: &bytes) else { return }
+        flush(json, into: &bytes)
+        bytes.appendMember(
+            json.bytes.span, key: json.key(of: member), value: json.range(of: member))
+    }
+
+    /// Writes what was added, with a comma after it.
+    mutating func flush(_ json: JSONIndex, into bytes: inout [UInt8]) {
+        guard !run.isEmpty else { return }
+        bytes.appendEscapingLineSeparators(json.bytes.span.extracting(run))
+        bytes.append(UInt8(ascii: ","))
+        run = 0..<0
+    }
+}
+
+extension JSONIndex {
+    /// Whether `value` is written exactly so.
+    fileprivate func isWritten(_ value: Value, _ wanted: Span<UInt8>) -> Bool {
+        let range = range(of: value)
+        return range.count == wanted.count && stands(wanted, in: bytes.span, at: range.lowerBound)
+    }
+
+    @inline(__always)
+    fileprivate func isWritten(_ value: Value, _ wanted: StaticString) -> Bool {
+        equal(bytes.span, range(of: value), wanted)
     }
 }
 
 extension [UInt8] {
+    /// Appends a member of ours, with a comma after it; `key` ends with the colon.
+    @inline(__always)
+    fileprivate mutating func appendMember(_ key: StaticString, _ value: Span<UInt8>) {
+        append(key)
+        append(value)
+        append(UInt8(ascii: ","))
+    }
+
     /// Appends a member as it stands, with a comma after it.
     mutating func append(_ member: JSONIndex.Value, of json: JSONIndex) {
         appendMember(json.bytes.span, key: json.key(of: member), value: json.range(of: member))
