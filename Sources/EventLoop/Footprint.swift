@@ -19,10 +19,10 @@ public struct Footprint: Sendable {
     /// No memory.
     public init() {}
 
-    /// Adds the first `bytes` bytes of an object.
-    public mutating func add(_ object: AnyObject, bytes: Int) {
-        let start = unsafe Unmanaged.passUnretained(object).toOpaque()
-        add(from: UInt(bitPattern: start), bytes: bytes)
+    /// Adds some bytes of an object, counted from its header.
+    public mutating func add(_ object: AnyObject, _ bytes: Range<Int>) {
+        let start = unsafe UInt(bitPattern: Unmanaged.passUnretained(object).toOpaque())
+        add(from: start + UInt(bytes.lowerBound), bytes: bytes.count)
     }
 
     /// Adds what an array holds.

@@ -237,7 +237,7 @@ public struct CallTarget: Sendable {
     /// Says what the observer touches with each part of the body.
     public func willTouch(_ footprint: Footprint) {
         var footprint = footprint
-        footprint.add(self, bytes: 160)
+        footprint.add(self, 0..<160)
         connection?.willTouch(footprint)
     }
 

@@ -78,7 +78,7 @@ protocol ConnectionUser: AnyObject {
     /// Says what is touched with each read besides the connection itself.
     func willTouch(_ footprint: Footprint) {
         var footprint = footprint
-        footprint.add(self, bytes: 64)
+        footprint.add(self, 0..<64)
         reading?.footprint = footprint
     }
 

@@ -128,8 +128,8 @@ internal import HTTPTypes
     }
 
     override func addFootprint(to footprint: inout Footprint) {
-        footprint.add(self, bytes: 96)
-        footprint.add(connection, bytes: 64)
+        footprint.add(self, 0..<96)
+        footprint.add(connection, 16..<48)
     }
 
     override func finishStream(_ buffer: inout [UInt8]) {
