@@ -117,8 +117,8 @@ internal import Glibc
 
     private func fireWhatIsDue() {
         wakesAt = Instant(nanoseconds: .max)
-        // A timer armed by another one that fires here is later than this, and waits for the next
-        // turn.
+        // The clock goes on: a timer armed by one that fires here is due later than this, and waits
+        // for the next turn.
         let now = Instant.now
         isFiring = true
         while let first = heap.first, first.due <= now {

@@ -64,7 +64,6 @@ final class ChatSession {
     private var toldFailure: ToldFailure?
 
     private var timer: Timer?
-    private var timerFires: Instant?
     private var dispatched: Instant?
 
     init(
@@ -331,11 +330,8 @@ final class ChatSession {
     /// The timer is not moved when a clock is put back, which every token does: it fires early, and
     /// sleeps on.
     func armTimer() {
-        guard let next = deadlines.next, let timer else { return }
-        let moment = Instant(nanoseconds: next)
-        if timer.isArmed, let timerFires, timerFires <= moment { return }
-        timerFires = moment
-        timer.arm(after: moment - worker.loop.now)
+        guard let next = deadlines.next else { return }
+        timer?.arm(noLaterThan: Instant(nanoseconds: next))
     }
 
     private func lookAtClocks() {

@@ -39,7 +39,6 @@ final class FrontDesk {
 
     private var workers: [Int: (DeskNews) -> Void] = [:]
     private var timer: Timer?
-    private var timerFires: Int64?
 
     /// A desk for backends that are not asked before `start`.
     init(
@@ -149,7 +148,6 @@ final class FrontDesk {
 
     /// Does what is due.
     func wake() {
-        timerFires = nil
         let now = now
         for name in admission.takeDueProbes(now: now) { probe(name) }
         tell(admission.wake(now: now))
@@ -165,9 +163,7 @@ final class FrontDesk {
             if let due = ward.detector.due { moment = min(moment ?? due, due) }
         }
         guard let next = moment else { return }
-        if let timerFires, timerFires <= next { return }
-        timerFires = next
-        timer?.arm(after: .nanoseconds(max(next - now, 0)))
+        timer?.arm(noLaterThan: Instant(nanoseconds: next - lead))
     }
 }
 

@@ -114,7 +114,7 @@ final class RoutePlan {
 
     /// Lets everything go: from the first event on nobody else is asked, and a stream may be long.
     func release() {
-        candidates = []
+        (candidates, former) = ([], [])
         (ways, write) = (nil, nil)
     }
 

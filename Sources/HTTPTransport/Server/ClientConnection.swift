@@ -64,8 +64,6 @@ internal import Glibc
     var heldAtStall = Int.max
     /// When the client took something last, as far as is known.
     var stallBegan = Instant(nanoseconds: 0)
-    /// When the timer will fire.
-    var timerFires = Instant(nanoseconds: .max)
 
     init(stream: OpaquePointer, server: HTTPServer) {
         unsafe self.stream = stream

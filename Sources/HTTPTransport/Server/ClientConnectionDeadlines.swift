@@ -64,11 +64,8 @@ extension ClientConnection {
     /// The timer is not moved when a deadline moves back, which happens with every read: it fires,
     /// sees that it is early, and sleeps on.
     func armDeadlineTimer() {
-        guard let next = nextDeadline, let timer = deadlineTimer else { return }
-        if !timer.isArmed || timerFires > next {
-            timerFires = next
-            timer.arm(after: next - server.loop.now)
-        }
+        guard let next = nextDeadline else { return }
+        deadlineTimer?.arm(noLaterThan: next)
     }
 
     func deadlinePassed() {

@@ -5,7 +5,7 @@ internal import EventLoop
 internal import Glibc
 
 extension ClientConnection {
-    /// Sends what evhttp and the exchange have put into the output, as far as the socket takes it.
+    /// Sends what waits, a head or what is in the output, as far as the socket takes it.
     func flush() {
         guard let output = unsafe bufferevent_get_output(stream) else { return }
         if !waitingHead.isEmpty { appendHead() }

@@ -212,7 +212,8 @@ internal import Glibc
             // is two more system calls for a descriptor it is about to lose.
             unsafe bufferevent_disable(stream, Int16(EV_WRITE))
             // The same for reading, which it enables itself: libevent holds that back while the
-            // input is at its mark. `adopt` takes the byte away again.
+            // input is at its mark. `adopt` takes the byte away again, in the same turn. Should
+            // evhttp look at its input before that, it finds a line without an end and waits.
             let input = unsafe bufferevent_get_input(stream)
             unsafe evbuffer_unfreeze(input, 0)
             unsafe evbuffer_add(input, "-", 1)

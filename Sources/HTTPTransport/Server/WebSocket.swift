@@ -48,7 +48,6 @@ public final class WebSocket {
     var waitsForRoom = false
 
     private var timer: Timer?
-    private var timerFires = Instant(nanoseconds: .max)
     /// When something came from the client last.
     private var heard: Instant
     /// Since when nothing came and nothing ran, and whether the client has been asked since.
@@ -242,10 +241,8 @@ public final class WebSocket {
     /// Each read moves a deadline back; the timer is not moved for that, it fires early and sleeps
     /// on.
     private func armTimer() {
-        guard let next = earlier(messageDeadline, idleDeadline), let timer else { return }
-        if timer.isArmed, timerFires <= next { return }
-        timerFires = next
-        timer.arm(after: max(.zero, next - server.loop.now))
+        guard let next = earlier(messageDeadline, idleDeadline) else { return }
+        timer?.arm(noLaterThan: next)
     }
 
     private func lookAtClocks() {
