@@ -68,21 +68,29 @@ public struct RequestRecord: Sendable {
         return Double(completionTokens - 1) * 1000 / Double(milliseconds)
     }
 
-    private enum Value {
-        case text(String)
-        case number(Int)
-        case decimal(Double)
-    }
-
     /// The fields in the order they are written; absent ones are left out.
-    private var fields: [(name: String, value: Value)] {
-        var fields: [(String, Value)] = [("id", .text(id)), ("client", .text(client))]
-        func add(_ name: String, _ text: String?) {
-            if let text { fields.append((name, .text(text))) }
+    private func writeFields(into line: inout LogLine, asJSON: Bool) {
+        func begin(_ name: StaticString) {
+            line.append(asJSON ? ",\"" : " ")
+            line.append(name)
+            line.append(asJSON ? "\":" : "=")
         }
-        func add(_ name: String, _ number: Int?) {
-            if let number { fields.append((name, .number(number))) }
+        func add(_ name: StaticString, _ text: String?) {
+            guard let text else { return }
+            begin(name)
+            if asJSON || !text.isPlainWord {
+                line.append(quoted: text)
+            } else {
+                line.append(plain: text)
+            }
         }
+        func add(_ name: StaticString, _ number: Int?) {
+            guard let number else { return }
+            begin(name)
+            line.append(number)
+        }
+        add("id", id)
+        add("client", client)
         add("key", key)
         add("method", method)
         add("path", path)
@@ -96,37 +104,32 @@ public struct RequestRecord: Sendable {
         add("connect_ms", connectMilliseconds)
         add("first_token_ms", firstTokenMilliseconds)
         add("total_ms", totalMilliseconds)
-        if let tokensPerSecond { fields.append(("tokens_per_second", .decimal(tokensPerSecond))) }
-        return fields
+        if let tokensPerSecond {
+            begin("tokens_per_second")
+            line.append(oneDecimal: tokensPerSecond)
+        }
     }
 
     /// For people: `2026-11-20T14:00:00.123Z request id=… status=200 ending=completed …`, with a
     /// line break.
     public func text(at time: WallTime) -> String {
-        var line = "\(time) request"
-        for (name, value) in fields {
-            line += " \(name)="
-            switch value {
-            case .text(let text): line += text.isPlainWord ? text : quoted(text)
-            case .number(let number): line += String(number)
-            case .decimal(let number): line += oneDecimal(number)
-            }
-        }
-        return line + "\n"
+        var line = LogLine()
+        time.write(into: &line)
+        line.append(" request")
+        writeFields(into: &line, asJSON: false)
+        line.append("\n")
+        return line.text
     }
 
     /// For machines: one JSON object, with a line break.
     public func json(at time: WallTime) -> String {
-        var line = #"{"time":"\#(time)","level":"info","event":"request""#
-        for (name, value) in fields {
-            line += ",\"\(name)\":"
-            switch value {
-            case .text(let text): line += quoted(text)
-            case .number(let number): line += String(number)
-            case .decimal(let number): line += oneDecimal(number)
-            }
-        }
-        return line + "}\n"
+        var line = LogLine()
+        line.append("{\"time\":\"")
+        time.write(into: &line)
+        line.append("\",\"level\":\"info\",\"event\":\"request\"")
+        writeFields(into: &line, asJSON: true)
+        line.append("}\n")
+        return line.text
     }
 }
 
@@ -150,12 +153,20 @@ public struct LogMessage: Sendable {
 
     /// For people, with a line break. What would break the line, or steer a terminal, is escaped.
     public func text(at time: WallTime) -> String {
-        "\(time) \(level.rawValue): \(escaped(text))\n"
+        var line = LogLine()
+        line.append(plain: "\(time) \(level.rawValue): ")
+        line.append(escaped: text)
+        line.append("\n")
+        return line.text
     }
 
     /// For machines, with a line break.
     public func json(at time: WallTime) -> String {
-        #"{"time":"\#(time)","level":"\#(level.rawValue)","message":\#(quoted(text))}"# + "\n"
+        var line = LogLine()
+        line.append(plain: #"{"time":"\#(time)","level":"\#(level.rawValue)","message":"#)
+        line.append(quoted: text)
+        line.append("}\n")
+        return line.text
     }
 }
 
@@ -177,15 +188,28 @@ public struct WallTime: Sendable, Comparable, CustomStringConvertible {
 
     /// `2026-11-20T14:00:00.123Z`
     public var description: String {
+        var line = LogLine()
+        write(into: &line)
+        return line.text
+    }
+
+    func write(into line: inout LogLine) {
         let (days, second) = seconds.quotientAndRemainder(dividingBy: 86_400)
         let (year, month, day) = Self.date(days)
-        func padded(_ number: Int, _ width: Int = 2) -> String {
-            let digits = String(number)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
-        }
-        return "\(padded(year, 4))-\(padded(month))-\(padded(day))T"
-            + "\(padded(second / 3600)):\(padded(second / 60 % 60)):\(padded(second % 60))."
-            + "\(padded(milliseconds, 3))Z"
+        line.append(year, digits: 4)
+        line.append("-")
+        line.append(month, digits: 2)
+        line.append("-")
+        line.append(day, digits: 2)
+        line.append("T")
+        line.append(second / 3600, digits: 2)
+        line.append(":")
+        line.append(second / 60 % 60, digits: 2)
+        line.append(":")
+        line.append(second % 60, digits: 2)
+        line.append(".")
+        line.append(milliseconds, digits: 3)
+        line.append("Z")
     }
 
     /// The date so many days after 1970-01-01, in the Gregorian calendar counted from March, so
@@ -213,33 +237,4 @@ extension String {
                     && byte != UInt8(ascii: "=")
             }
     }
-}
-
-/// A JSON string, quotes included.
-private func quoted(_ text: String) -> String { "\"" + escaped(text, inQuotes: true) + "\"" }
-
-/// Control characters as JSON escapes them, so that nobody's words can forge a line of the log.
-/// U+2028 and U+2029 are with them: some readers split lines there.
-private func escaped(_ text: String, inQuotes: Bool = false) -> String {
-    var result = ""
-    // Scalars and not characters: a quote with an accent on it is a quote to every reader.
-    for scalar in text.unicodeScalars {
-        switch scalar.value {
-        case 0x22, 0x5C:
-            if inQuotes { result += "\\" }
-            result.unicodeScalars.append(scalar)
-        case 0..<0x20, 0x7F...0x9F, 0x2028, 0x2029:
-            let digits = String(scalar.value, radix: 16)
-            result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        default: result.unicodeScalars.append(scalar)
-        }
-    }
-    return result
-}
-
-/// A number with one digit after its point. The counts it is made of are an upstream's, which may
-/// say anything.
-private func oneDecimal(_ number: Double) -> String {
-    let tenths = Int(min(number, 1e15) * 10 + 0.5)
-    return "\(tenths / 10).\(tenths % 10)"
 }
